@@ -1,0 +1,1 @@
+"""Counters, none of which can name a person."""

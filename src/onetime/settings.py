@@ -1,0 +1,267 @@
+"""Every setting: its name, type, default and reason. One authority: docs/settings.md, `onetime admin settings` and the
+check at start are made from this page.
+
+The environment variable is ONETIME_ and the field's name in capitals; ONETIME_X_FILE names a file to read X from.
+An unknown ONETIME_… stops the start: a typing error must not quietly mean "the default".
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from onetime.errors import Misconfigured
+
+PREFIX = "ONETIME_"
+
+# Names that clients of Onetime Secret read from the environment (reference 7.1). They are not ours, and a
+# machine that has both the client and the server on it must still start.
+FOREIGN = frozenset({"ONETIME_CUSTID", "ONETIME_APIKEY", "ONETIME_SERVER"})
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Sensitive(str):
+    """Prints as ***; `reveal()` gives the text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return "***"
+
+    def reveal(self) -> str:
+        return str.__str__(self)
+
+
+def _integer(text: str) -> int:
+    if not re.fullmatch(r"[0-9][0-9_]{0,18}", text, re.ASCII):
+        raise ValueError("must be a whole number")
+    return int(text)
+
+
+def _switch(text: str) -> bool:
+    if text not in {"on", "off"}:
+        raise ValueError("must be on or off")
+    return text == "on"
+
+
+def _host(text: str) -> str:
+    if text.startswith("unix:"):
+        if not text.removeprefix("unix:").startswith("/"):
+            raise ValueError("must name a socket file as unix:/absolute/path")
+        return text
+    if text == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        raise ValueError("must be an IPv4 or IPv6 address or unix:/path") from None
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.username is not None
+        or parts.query
+        or parts.fragment
+        or not re.fullmatch(r"[!-~]+", text)
+        or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*/?", parts.path)
+    ):
+        raise ValueError("must look like https://secrets.example/ or https://example.org/ots/")
+    _ = parts.port
+    return text
+
+
+def _vault_url(text: str) -> str:
+    if text not in {"", "sqlite:"}:
+        raise ValueError("must be empty or sqlite: (the vault lies in the data directory)")
+    return text
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(
+            ipaddress.ip_network(part.strip(), strict=False)
+            for part in text.split(",")
+            if part.strip()
+        )
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 10.0.0.0/8") from None
+
+
+def _line(text: str) -> str:
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text) or len(text) > 200:
+        raise ValueError("must be one line of at most 200 characters")
+    return text
+
+
+def _contact(text: str) -> str:
+    if text and not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+|mailto:[^\s<>]+|https://[!-~]+", text):
+        raise ValueError("must be an e-mail address or an https URL")
+    return text
+
+
+def knob(
+    default: Any,
+    parse: Callable[[str], Any],
+    reason: str,
+    *,
+    least: int | None = None,
+    most: int | None = None,
+) -> Any:
+    metadata = {"parse": parse, "reason": reason, "least": least, "most": most}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One field a setting. Sizes are bytes, times are seconds."""
+
+    host: str = knob(
+        "127.0.0.1", _host, "Address to listen on: IPv4, IPv6, or `unix:/path` for a socket file."
+    )
+    port: int = knob(
+        3000, _integer, "Port to listen on; 0 takes a free one and prints it.", least=0, most=65535
+    )
+    data_dir: Path = knob(Path("data"), Path, "Where the vault and the root key live.")
+    base_url: str = knob(
+        "", _url, "The public address, with a path if there is one; links are made from it."
+    )
+    root_key: Sensitive = knob(
+        Sensitive(""), Sensitive,
+        "32 random bytes in hex; every server-side key derives from it. Empty: `root.key` in the data directory.",
+    )
+    old_root_keys: Sensitive = knob(
+        Sensitive(""), Sensitive,
+        "Root keys of before a rotation, in hex, separated by commas; they only open.",
+    )
+    vault_url: str = knob(
+        "", _vault_url, "Where secrets are kept; empty: `sqlite:` in the data directory."
+    )
+    vault_max_bytes: int = knob(
+        10_000_000_000, _integer,
+        "Total size of the vault; beyond it creating is refused, reading goes on.",
+        least=1_000_000,
+    )
+    disk_reserve: int = knob(
+        64 * 1024 * 1024, _integer,
+        "Bytes set aside on the disk, so that reading and burning work when it is full.",
+        least=0,
+    )
+    limits: bool = knob(
+        True, _switch, "Budgets for each network. A secret's own attempts are limited either way."
+    )
+    trusted_proxies: tuple[Network, ...] = knob(
+        (), _networks, "Networks whose X-Forwarded-For is believed, rightmost first; separated by commas."
+    )
+    workers: int = knob(
+        1, _integer, "Processes that serve; with SQLite more than one is correct, but not faster.", least=1, most=64
+    )
+    operator_name: str = knob("", _line, "Who runs this installation; every page says so.")
+    operator_contact: str = knob(
+        "", _contact, "An e-mail address or https URL for security reports; makes security.txt."
+    )
+    terms_file: Path | None = knob(
+        None, _path, "A text file with the operator's terms; shown as /info/terms."
+    )
+    max_secret_bytes: int = knob(
+        100_000, _integer, "Largest text, in bytes of UTF-8.", least=1, most=50_000_000
+    )
+    min_ttl: int = knob(60, _integer, "Shortest life of a secret.", least=1)
+    default_ttl: int = knob(7 * 86_400, _integer, "Life of a secret when its sender does not say.", least=1)
+    max_ttl: int = knob(30 * 86_400, _integer, "Longest life of a secret.", least=1)
+    anonymous_max_ttl: int = knob(7 * 86_400, _integer, "Longest life for senders without an account.", least=1)
+    metrics: bool = knob(
+        False, _switch, "Serve /metrics, to callers on loopback. It counts and names no one."
+    )
+
+    def __post_init__(self) -> None:
+        if not self.min_ttl <= self.default_ttl <= self.max_ttl:
+            raise Misconfigured(
+                "ONETIME_DEFAULT_TTL must lie between ONETIME_MIN_TTL and ONETIME_MAX_TTL"
+            )
+        if not self.min_ttl <= self.anonymous_max_ttl <= self.max_ttl:
+            raise Misconfigured(
+                "ONETIME_ANONYMOUS_MAX_TTL must lie between ONETIME_MIN_TTL and ONETIME_MAX_TTL"
+            )
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of `base_url`; empty without one."""
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}" if self.base_url else ""
+
+    @property
+    def base_path(self) -> str:
+        """Path of `base_url` without a closing slash: `/ots`, or empty."""
+        return urlsplit(self.base_url).path.rstrip("/")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the environment, the only place that does.
+
+        Raises:
+            Misconfigured: an unknown name, a malformed value, or a file that cannot be read.
+        """
+        knobs = {PREFIX + each.name.upper(): each for each in fields(cls)}
+        values: dict[str, Any] = {}
+        for name, text in environ.items():
+            if not name.startswith(PREFIX) or name in FOREIGN:
+                continue
+            target = name
+            if name not in knobs and name.endswith("_FILE") and name[:-5] in knobs:
+                target = name[:-5]
+                text = _file(name, text)  # noqa: PLW2901 - the variable names where its value is
+                if target in environ:
+                    raise Misconfigured(f"{target} and {name} are both set; keep one")
+            if target not in knobs:
+                raise Misconfigured(_unknown(name, knobs))
+            knob_ = knobs[target]
+            try:
+                value = knob_.metadata["parse"](text.strip())
+                _bounds(value, knob_.metadata)
+            except ValueError as error:
+                raise Misconfigured(f"{name}: {error}") from None
+            values[knob_.name] = value
+        return cls(**values)
+
+
+def _unknown(name: str, knobs: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, knobs, n=1)
+    return f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _file(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise Misconfigured(f"{name}: cannot read {path}: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or "it is not UTF-8 text"
+
+
+def _bounds(value: object, metadata: Mapping[str, Any]) -> None:
+    least, most = metadata["least"], metadata["most"]
+    if isinstance(value, int) and least is not None and value < least:
+        raise ValueError(f"{value} is less than {least}")
+    if isinstance(value, int) and most is not None and value > most:
+        raise ValueError(f"{value} is more than {most}")

@@ -1,0 +1,292 @@
+"""What every vault store promises. The docstrings are the contract; tests/storage/test_contract.py is the
+contract as code, and every adapter passes it.
+
+**One promise:** of any number of callers, in any number of processes, a secret is given to exactly one. What is
+acknowledged survives a crash, a kill or a power cut; what was given up never comes back.
+
+For every verb:
+- It is one step. It has happened when it returns, durably; no answer, positive or negative, leaves before the
+  commit it depends on. Where the outcome of a commit is unknown the adapter finds out before it answers, and
+  raises `Unavailable` when it cannot within five seconds: then nobody ever gets the content.
+- Operations take effect in arrival order, as if alone. One that a rule refuses disturbs nobody.
+- Cancelled before its batch begins, it is withdrawn; after that it completes and its result is dropped.
+- Time is the store's clock (`now`), read once a batch. Outcomes are computed from times when asked and never
+  wait for the sweep: content is unreadable at its second.
+- `Unavailable`: the store did not answer, safe to try again. `Full`: no room for something new; all verbs that
+  read or remove go on.
+
+Ids are what the store may know: tags and hashes (`crypto.ids`), never keys. Bytes in `head`, `body`, `wrapped` are
+opaque to the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onetime.model import Kind, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSecret:
+    """A secret and its receipt on the way in; both appear together or not at all.
+
+    `head` is read by `peek`, `body` leaves only through `take` (and `show_once`). `key_number` names the root key
+    that sealed it. `owner` is the account that lists it, `listing_id` and `listing` its second name there.
+    """
+
+    secret_id: bytes
+    receipt_id: bytes
+    kind: Kind
+    has_passphrase: bool
+    created_at: int
+    expires_at: int
+    receipt_expires_at: int
+    key_number: int
+    head: bytes
+    body: bytes
+    wrapped: bytes
+    owner: bytes | None = None
+    listing_id: bytes | None = None
+    listing: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAnswer:
+    """The sealed answer of an idempotent create, found again by `answer_id` until `expires_at`."""
+
+    answer_id: bytes
+    sealed: bytes
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """`earlier` is the sealed answer of the create that came first under the same `answer_id`; nothing was written."""
+
+    earlier: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSecret:
+    """A living secret as `peek`, `take` and `show_once` give it; `body` is empty from `peek`."""
+
+    secret_id: bytes
+    kind: Kind
+    has_passphrase: bool
+    created_at: int
+    expires_at: int
+    head: bytes
+    body: bytes
+    now: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReceipt:
+    """A receipt as of `now`: `state` already says EXPIRED when the secret's time is over, swept or not.
+
+    `acknowledged`: the reader's device confirmed the arrival (end-to-end secrets only).
+    """
+
+    receipt_id: bytes
+    secret_id: bytes
+    kind: Kind
+    state: State
+    has_passphrase: bool
+    created_at: int
+    secret_expires_at: int
+    expires_at: int
+    ended_at: int | None
+    acknowledged: bool
+    wrong_tries: int
+    wrapped: bytes
+    listing: bytes | None
+    now: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """At most `limit` in a window of `window` seconds that opens with the first; reaching it locks for `lock` seconds.
+
+    Without a lock the refusal ends with the window.
+    """
+
+    limit: int
+    window: int
+    lock: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debit:
+    """One use of the budget that the counter `key` (opaque bytes) keeps."""
+
+    key: bytes
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debited:
+    """`refused` is the index of the first debit that was not possible: then none was made.
+
+    `left` is the least that remains of any budget after this; `retry_after` is seconds, None where waiting does not help.
+    """
+
+    left: int = 0
+    refused: int | None = None
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """`session_id` is the hash of the token in the cookie; `account` whose it is; `data` opaque."""
+
+    session_id: bytes
+    account: bytes
+    data: bytes
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """`more`: there was more than one step's worth; call again."""
+
+    secrets: int
+    receipts: int
+    others: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyName:
+    """A root key as the store may know it: a number, and a verifier that proves it is the same key."""
+
+    number: int
+    verifier: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUse:
+    """Until when a living secret needs the root key `number`."""
+
+    number: int
+    needed_until: int
+
+
+class VaultStore(Protocol):
+    """See the module."""
+
+    def now(self) -> int:
+        """The store's clock, whole seconds, as this process last learned it."""
+        ...
+
+    async def adopt(self, keys: Sequence[KeyName]) -> None:
+        """Remember `keys` (the current one first), after making sure that they fit what is stored.
+
+        Raises:
+            Misconfigured: the data belongs to a key that is not listed, or living secrets need one.
+        """
+        ...
+
+    async def key_uses(self) -> list[KeyUse]: ...
+
+    async def put(self, secret: NewSecret, *, answer: NewAnswer | None = None) -> Stored:
+        """Take in a secret and its receipt. Repeated to the letter while the secret is new: the same answer again.
+
+        Raises:
+            Conflict: something different lives, or lived until its receipt expires, under one of the ids.
+            Full: the disk or the vault's total size does not allow another one.
+        """
+        ...
+
+    async def peek(self, secret_id: bytes) -> StoredSecret | None:
+        """Look at a living secret without its body; committed state, changes nothing."""
+        ...
+
+    async def take(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> StoredSecret | None:
+        """Remove a living secret and hand it over in one step; the receipt says REVEALED.
+
+        One caller of any number gets it; the others get None, as for what never was. `refund` gives back the attempt
+        that `spend` debited before the passphrase proved right.
+        """
+        ...
+
+    async def show_once(self, receipt_id: bytes, *, within: int) -> StoredSecret | None:
+        """The body of a generated secret that is still new, once, in its first `within` seconds; it stays where it is."""
+        ...
+
+    async def burn(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> bool:
+        """Destroy a living secret unread; False when there is none. The receipt says BURNED."""
+        ...
+
+    async def receipt(self, receipt_id: bytes) -> StoredReceipt | None:
+        """By its own id or by its listing id."""
+        ...
+
+    async def receipts_of(
+        self, owner: bytes, *, limit: int, before: int | None = None
+    ) -> list[StoredReceipt]:
+        """Living receipts of an account, newest first, created before the instant `before`."""
+        ...
+
+    async def spend(self, secret_id: bytes, *, total: int, debits: Sequence[Debit]) -> Debited | None:
+        """Debit one attempt at a living secret's passphrase: from `total` for its whole life (counted on its
+        receipt as `wrong_tries`; index -1 in `Debited.refused`) and from each of `debits`; all or none. None: no such secret.
+        """
+        ...
+
+    async def refund(self, secret_id: bytes, debits: Sequence[Debit]) -> None:
+        """Give an attempt back that turned out right; also lifts a lock that it caused."""
+        ...
+
+    async def count(self, debit: Debit) -> Debited:
+        """One use of a budget that belongs to no secret."""
+        ...
+
+    async def daily_key(self, day: int, candidate: bytes, *, expires_at: int) -> bytes:
+        """The key of that day (days since 1970), which is the first candidate any process offered."""
+        ...
+
+    async def put_token(self, token_id: bytes, *, purpose: str, body: bytes, expires_at: int) -> None:
+        """Keep something that may be used once (a magic link, a challenge). Raises Conflict when the id is known."""
+        ...
+
+    async def take_token(self, token_id: bytes, *, purpose: str) -> bytes | None:
+        """Use it up: one caller gets the body. Another purpose is not there."""
+        ...
+
+    async def put_session(self, session: Session) -> None:
+        """Raises Conflict when the id is known."""
+        ...
+
+    async def session(self, session_id: bytes) -> Session | None: ...
+
+    async def sessions_of(self, account: bytes) -> list[Session]: ...
+
+    async def extend_session(self, session_id: bytes, *, expires_at: int) -> bool: ...
+
+    async def end_session(self, session_id: bytes) -> bool: ...
+
+    async def end_sessions_of(self, account: bytes, *, but: bytes | None = None) -> int: ...
+
+    async def sweep(self) -> Swept:
+        """Remove a bounded number of things whose time passed five minutes ago or more.
+
+        The delay is for clocks: one that jumps ahead for a moment destroys nothing.
+        """
+        ...
+
+    async def scrub(self) -> None:
+        """Leave no trace of removed content in the store's files, and give their space back. Costly; not a verb of callers."""
+        ...
+
+    async def ready(self) -> None:
+        """Really ask the store, with a write where that is possible. Raises Unavailable or Full."""
+        ...
+
+    async def close(self) -> None:
+        """What has been handed in completes first."""
+        ...
