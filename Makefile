@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_MINUTES := 12
 FAULTS_MINUTES := 25
+RACES_MINUTES := 12
 
 # Nothing of the machine's own pip settings is needed or wanted, but where it downloads from stays its business.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -18,7 +19,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 INSTALL := -m pip install -qq --require-hashes --only-binary :all: -r
 
 .DEFAULT_GOAL := help
-.PHONY: help serve venv test test-py test-js lint format faults bench screens lock clean
+.PHONY: help serve venv test lint format faults bench screens lock
 .DELETE_ON_ERROR:
 
 help:
@@ -67,15 +68,14 @@ serve: $(VENV)/.serve
 
 test: $(VENV)/.dev .venv-clients/.ready tests/js/node_modules/.ready
 	@echo "Time budget: $(TEST_MINUTES) minutes on 2 cores."
-	@PYTHONHASHSEED=0 timeout --foreground $(TEST_MINUTES)m $(BIN)/python -m pytest $(ARGS)
+	@PYTHONHASHSEED=0 TEST_MINUTES=$(TEST_MINUTES) $(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.dev tests/js/node_modules/.ready
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m tests.locks
-	@$(BIN)/python -m tests.js.types
+	@$(BIN)/python -m tests.lint
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff check --select I --fix
@@ -84,9 +84,9 @@ format: $(VENV)/.dev
 # Full counts: the tests that have rounds, with all of them, then the black-box checker.
 faults: $(VENV)/.dev
 	@echo "Time budget: $(FAULTS_MINUTES) minutes on 2 cores."
-	@PYTHONHASHSEED=0 ONETIME_TEST_ROUNDS=full timeout --foreground $(FAULTS_MINUTES)m sh -e -c ' \
-		$(BIN)/python -m pytest -m rounds; \
-		$(BIN)/python -m tests.faults'
+	@PYTHONHASHSEED=0 TEST_ROUNDS=full TEST_MINUTES=$(RACES_MINUTES) \
+		$(BIN)/python -m pytest -m rounds -o faulthandler_timeout=0
+	@PYTHONHASHSEED=0 TEST_ROUNDS=full $(BIN)/python -m tests.faults
 
 bench: $(VENV)/.dev .venv-bench/.ready
 	@$(BIN)/python -m bench $(ARGS)
@@ -104,4 +104,4 @@ lock: $(VENV)/.dev
 	@$(UV_LOCK) --group clients --output-file requirements/clients.txt
 	@$(UV_LOCK) --group bench --output-file requirements/bench.txt
 	@cd tests/js && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
-	@$(BIN)/python -m tests.locks
+	@$(BIN)/python -m tests.lint

@@ -1,0 +1,60 @@
+"""How every test runs: one event loop, the same random inputs each time, nothing skipped unseen."""
+
+import os
+import time
+
+import pytest
+from hypothesis import settings
+
+from tests import needs
+from tests.rounds import rounds
+
+# The same examples on every run and machine; the time of one example is no claim of ours.
+settings.register_profile(
+    "onetime", derandomize=True, deadline=None, database=None, max_examples=rounds(100, 1000)
+)
+settings.load_profile("onetime")
+
+STARTED = time.monotonic()
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def budget_minutes() -> float | None:
+    minutes = os.environ.get("TEST_MINUTES")
+    return float(minutes) if minutes else None
+
+
+def pytest_report_header() -> list[str]:
+    minutes = budget_minutes()
+    return [f"time budget: {minutes:g} minutes on 2 cores"] if minutes else []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        module = item.getparent(pytest.Module)
+        if module is not None and getattr(module.obj, "rounds", None) is rounds:
+            item.add_marker("rounds")
+
+
+def pytest_runtest_logfinish() -> None:
+    minutes = budget_minutes()
+    if minutes and time.monotonic() - STARTED > minutes * 60:
+        pytest.exit(f"over the time budget of {minutes:g} minutes", returncode=1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if needs.in_ci() and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for name, tests in needs.missed.items():
+        terminalreporter.write_line(f"Not tested here: {needs.line(name)}: {tests} tests.")
+    if needs.in_ci() and terminalreporter.stats.get("skipped"):
+        terminalreporter.write_line("Tests were skipped, and CI tests everything: a failure.")

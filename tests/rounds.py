@@ -1,0 +1,15 @@
+"""How many rounds a race or a fault gets: a few in `make test`, all of them in `make faults`.
+
+The variable does not begin with ONETIME_, because a server started by a test refuses to start on a
+setting that it does not know.
+"""
+
+import os
+
+
+def rounds(quick: int, full: int) -> int:
+    """`full` when TEST_ROUNDS=full, else `quick`.
+
+    Tests of a module that imports this name get the mark `rounds`, by which `make faults` finds them.
+    """
+    return full if os.environ.get("TEST_ROUNDS") == "full" else quick
