@@ -54,8 +54,8 @@ def faults_of_locks() -> Iterator[str]:
 
 
 def scripts_have_right_types() -> bool:
-    node, packages = needs.find("node"), needs.find("node packages")
-    for name in ("node", "node packages"):
+    node, packages = needs.find("node"), needs.find("node_modules")
+    for name in ("node", "node_modules"):
         if needs.find(name) is None:
             needs.say_missing(name)
     if node is None or packages is None:

@@ -58,7 +58,7 @@ NEEDS: dict[str, Need] = {
         "apt-get install chromium",
     ),
     "node": Need(_node, f"node {NODE_MAJOR} or newer: apt-get install nodejs npm"),
-    "node packages": Need(
+    "node_modules": Need(
         lambda: _existing(NODE_MODULES / ".ready") and NODE_MODULES,
         "apt-get install nodejs npm, then make test again",
     ),
@@ -119,7 +119,7 @@ def node() -> Path:
 def node_packages() -> Path:
     """The folder node_modules with axe-core, typescript and onetimesecret-api; implies `node`."""
     need("node")
-    return need("node packages")
+    return need("node_modules")
 
 
 def clients() -> Path:
