@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from onetime.core.limits import Limits
+from onetime.core.vault import Terms, Vault
+from onetime.crypto.hashing import Hasher
+from onetime.crypto.keyring import Keyring
+from onetime.errors import Misconfigured
+from onetime.log import Log
+from onetime.metrics import Metrics
+from onetime.storage import rootkey
+from onetime.storage.port import KeyName
+from onetime.storage.vault.sqlite import SqliteVault
+
 if TYPE_CHECKING:
-    from onetime.core.vault import Vault
-    from onetime.metrics import Metrics
+    from pathlib import Path
+
     from onetime.settings import Settings
     from onetime.storage.port import VaultStore
 
@@ -17,9 +31,12 @@ class App:
     """What every way in holds."""
 
     settings: Settings
+    keyring: Keyring
     store: VaultStore
+    hasher: Hasher
     vault: Vault
     metrics: Metrics
+    log: Log
 
     @property
     def body_limit(self) -> int:
@@ -27,3 +44,92 @@ class App:
         for the other fields.
         """
         return 6 * self.settings.max_secret_bytes + 65_536
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.time,
+    hasher: Hasher | None = None,
+    log: Log | None = None,
+) -> AsyncIterator[App]:
+    """Put the pieces together, and take them apart at the end.
+
+    Raises:
+        Misconfigured: the data directory, the root key or the data does not allow a start.
+    """
+    directory = data_directory(settings)
+    keyring = read_keyring(settings, directory)
+    hasher = hasher or Hasher()
+    store = await SqliteVault.open(
+        vault_file(directory),
+        clock=clock,
+        disk_reserve=settings.disk_reserve,
+        max_bytes=settings.vault_max_bytes,
+    )
+    try:
+        await store.adopt(
+            [KeyName(number=key.number, verifier=key.verifier) for key in keyring.keys]
+        )
+        terms = Terms(
+            max_secret_bytes=settings.max_secret_bytes,
+            min_ttl=settings.min_ttl,
+            default_ttl=min(settings.default_ttl, settings.anonymous_max_ttl),
+            max_ttl=settings.anonymous_max_ttl,
+        )
+        limits = Limits(store, network_budgets=settings.limits)
+        yield App(
+            settings=settings,
+            keyring=keyring,
+            store=store,
+            hasher=hasher,
+            vault=Vault(store, keyring, hasher, limits, terms),
+            metrics=Metrics(),
+            log=log or Log(clock),
+        )
+    finally:
+        hasher.close()
+        await store.close()
+
+
+def vault_file(directory: Path) -> Path:
+    return directory / "vault.db"
+
+
+def data_directory(settings: Settings) -> Path:
+    """
+    Raises:
+        Misconfigured: it is not there and cannot be made, or cannot be written to.
+    """
+    directory = settings.data_dir.absolute()
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = directory / ".writable"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as error:
+        raise Misconfigured(
+            f"ONETIME_DATA_DIR: {directory} cannot be written to ({error.strerror})"
+        ) from None
+    return directory
+
+
+def read_keyring(settings: Settings, directory: Path) -> Keyring:
+    """
+    Raises:
+        Misconfigured: a key is missing, malformed or weak.
+    """
+    given = settings.root_key.reveal()
+    if given:
+        current = rootkey.parse(given, "ONETIME_ROOT_KEY")
+    else:
+        current = rootkey.read_or_make(
+            directory / "root.key", may_make=not vault_file(directory).exists()
+        )
+    older = [
+        rootkey.parse(text, "ONETIME_OLD_ROOT_KEYS")
+        for text in settings.old_root_keys.reveal().split(",")
+        if text.strip()
+    ]
+    return Keyring(current, tuple(older))

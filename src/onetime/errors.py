@@ -65,11 +65,11 @@ class NotFound(OnetimeError):
 
 
 class WrongPassphrase(OnetimeError):
-    """`attempts_left` before a lock; 0: this was the last one, and it is locked now."""
+    """`attempts_left` before a lock; 0: this was the last one. None: nothing was tried, the passphrase was empty."""
 
     code = "wrong_passphrase"
 
-    def __init__(self, *, attempts_left: int) -> None:
+    def __init__(self, *, attempts_left: int | None) -> None:
         super().__init__("That is not the passphrase")
         self.attempts_left = attempts_left
 

@@ -145,23 +145,27 @@ class Settings:
         "", _url, "The public address, with a path if there is one; links are made from it."
     )
     root_key: Sensitive = knob(
-        Sensitive(""), Sensitive,
+        Sensitive(""),
+        Sensitive,
         "32 random bytes in hex; every server-side key derives from it. Empty: `root.key` in the data directory.",
     )
     old_root_keys: Sensitive = knob(
-        Sensitive(""), Sensitive,
+        Sensitive(""),
+        Sensitive,
         "Root keys of before a rotation, in hex, separated by commas; they only open.",
     )
     vault_url: str = knob(
         "", _vault_url, "Where secrets are kept; empty: `sqlite:` in the data directory."
     )
     vault_max_bytes: int = knob(
-        10_000_000_000, _integer,
+        10_000_000_000,
+        _integer,
         "Total size of the vault; beyond it creating is refused, reading goes on.",
         least=1_000_000,
     )
     disk_reserve: int = knob(
-        64 * 1024 * 1024, _integer,
+        64 * 1024 * 1024,
+        _integer,
         "Bytes set aside on the disk, so that reading and burning work when it is full.",
         least=0,
     )
@@ -169,10 +173,16 @@ class Settings:
         True, _switch, "Budgets for each network. A secret's own attempts are limited either way."
     )
     trusted_proxies: tuple[Network, ...] = knob(
-        (), _networks, "Networks whose X-Forwarded-For is believed, rightmost first; separated by commas."
+        (),
+        _networks,
+        "Networks whose X-Forwarded-For is believed, rightmost first; separated by commas.",
     )
     workers: int = knob(
-        1, _integer, "Processes that serve; with SQLite more than one is correct, but not faster.", least=1, most=64
+        1,
+        _integer,
+        "Processes that serve; with SQLite more than one is correct, but not faster.",
+        least=1,
+        most=64,
     )
     operator_name: str = knob("", _line, "Who runs this installation; every page says so.")
     operator_contact: str = knob(
@@ -185,9 +195,13 @@ class Settings:
         100_000, _integer, "Largest text, in bytes of UTF-8.", least=1, most=50_000_000
     )
     min_ttl: int = knob(60, _integer, "Shortest life of a secret.", least=1)
-    default_ttl: int = knob(7 * 86_400, _integer, "Life of a secret when its sender does not say.", least=1)
+    default_ttl: int = knob(
+        7 * 86_400, _integer, "Life of a secret when its sender does not say.", least=1
+    )
     max_ttl: int = knob(30 * 86_400, _integer, "Longest life of a secret.", least=1)
-    anonymous_max_ttl: int = knob(7 * 86_400, _integer, "Longest life for senders without an account.", least=1)
+    anonymous_max_ttl: int = knob(
+        7 * 86_400, _integer, "Longest life for senders without an account.", least=1
+    )
     metrics: bool = knob(
         False, _switch, "Serve /metrics, to callers on loopback. It counts and names no one."
     )

@@ -48,7 +48,9 @@ def generate(recipe: Recipe) -> str:
     )
     sets = [letters for wanted, letters in on if wanted] or [FALLBACK]
     if recipe.exclude_ambiguous or not any(wanted for wanted, _ in on):
-        sets = ["".join(letter for letter in letters if letter not in AMBIGUOUS) for letters in sets]
+        sets = [
+            "".join(letter for letter in letters if letter not in AMBIGUOUS) for letters in sets
+        ]
     picked = [_random.choice(letters) for letters in sets]
     everything = "".join(sets)
     picked += [_random.choice(everything) for _ in range(recipe.length - len(picked))]

@@ -6,13 +6,40 @@ order for a newcomer: `reveal`, then `storage.port`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from onetime.model import GUEST, Caller, Concealed, Peek, Receipt
+from onetime.core.generate import generate
+from onetime.crypto import ids, seal
+from onetime.crypto.hashing import has_unassigned, normal
+from onetime.errors import (
+    Invalid,
+    NotFound,
+    TooLarge,
+    Undecryptable,
+    WrongPassphrase,
+)
+from onetime.model import GUEST, Caller, Concealed, Kind, Peek, Receipt, State
+from onetime.storage.port import NewAnswer, NewSecret
 
 if TYPE_CHECKING:
     from onetime.core.generate import Recipe
+    from onetime.core.limits import Attempt, Limits
+    from onetime.crypto.hashing import Hasher
+    from onetime.crypto.keyring import Keyring
+    from onetime.storage.port import StoredSecret, VaultStore
+
+# Code points after NFC. Four, because documented clients use `1234` (reference, decision 18).
+SHORTEST_PASSPHRASE = 4
+LONGEST_PASSPHRASE = 128
+
+# A receipt outlives its secret (reference 0.8).
+RECEIPT_LIVES = 2
+# How long a create with the same `once` gives the first answer.
+ANSWER_SECONDS = 86_400
+# How long the value of a generated secret may be shown once more to its maker (reference 6.8).
+SHOWN_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,45 +57,132 @@ class Wish:
     once: bytes = b""
 
 
+NO_WISH = Wish()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the operator allows: bytes and seconds."""
+
+    max_secret_bytes: int
+    min_ttl: int
+    default_ttl: int
+    max_ttl: int
+
+
 class Vault:
-    async def conceal(self, text: str, wish: Wish = Wish(), *, caller: Caller = GUEST) -> Concealed:
+    def __init__(
+        self, store: VaultStore, keyring: Keyring, hasher: Hasher, limits: Limits, terms: Terms
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._hasher = hasher
+        self._limits = limits
+        self.terms = terms
+
+    async def conceal(
+        self, text: str, wish: Wish = NO_WISH, *, caller: Caller = GUEST
+    ) -> Concealed:
         """Take a secret in.
 
         Raises:
-            Invalid: `text` is empty ("empty") or holds unpaired surrogates; `ttl` out of range ("ttl"); `passphrase` "too_short" or "too_long".
+            Invalid: `text` is "empty" or not Unicode ("malformed"), `ttl` is out of range ("too_short", "too_long"), or
+                `passphrase` is "too_short", "too_long", "malformed" or "unassigned".
             TooLarge: more than the setting allows.
             RateLimited, Full, Unavailable.
         """
-        raise NotImplementedError
+        plaintext = self._plaintext(text)
+        self._check_passphrase(wish.passphrase)
+        if not plaintext:
+            raise Invalid("secret", "There is nothing to share", rule="empty")
+        return await self._put(plaintext, Kind.CONCEALED, wish, caller, plaintext)
 
-    async def generate(self, recipe: Recipe, wish: Wish = Wish(), *, caller: Caller = GUEST) -> Concealed:
-        """Make a secret up and conceal it; the answer holds its value."""
-        raise NotImplementedError
+    async def generate(
+        self, recipe: Recipe, wish: Wish = NO_WISH, *, caller: Caller = GUEST
+    ) -> Concealed:
+        """Make a secret up and conceal it. The answer holds its value; repeated by `once`, only as `generated_value` does.
+
+        Raises: as `conceal` and `core.generate.generate`.
+        """
+        value = generate(recipe)
+        self._check_passphrase(wish.passphrase)
+        asked = json.dumps(asdict(recipe)).encode()
+        return await self._put(value.encode(), Kind.GENERATED, wish, caller, asked)
 
     async def peek(self, secret_key: str) -> Peek:
         """Look without consuming. Raises NotFound."""
-        raise NotImplementedError
+        stored = await self._find(secret_key)
+        return Peek(
+            has_passphrase=stored.has_passphrase,
+            created_at=stored.created_at,
+            expires_at=stored.expires_at,
+            now=stored.now,
+        )
 
     async def reveal(self, secret_key: str, *, passphrase: str = "", caller: Caller = GUEST) -> str:
         """Give up the secret, to one caller, once.
+
+        Everything that can fail comes before `take`: a wrong passphrase or a missing key leaves the secret in place. After
+        `take` there is nothing but the opening, so a lost response loses the secret rather than showing it twice.
 
         Raises:
             NotFound: never was, or is no longer.
             WrongPassphrase, RateLimited, Undecryptable, Unavailable: it stays.
         """
-        raise NotImplementedError
+        await self._limits.count("reveal", caller)
+        stored = await self._find(secret_key)
+        key, attempt = await self._prove(stored, secret_key, passphrase, caller)
+        taken = await self._store.take(stored.secret_id, refund=attempt.debits if attempt else ())
+        if taken is None:
+            raise NotFound
+        return _open(taken, key)
 
     async def burn(self, secret_key: str, *, passphrase: str = "", caller: Caller = GUEST) -> None:
         """Destroy it unread, as the holder of the link. Raises as `reveal`."""
-        raise NotImplementedError
+        stored = await self._find(secret_key)
+        _, attempt = await self._prove(stored, secret_key, passphrase, caller)
+        if not await self._store.burn(stored.secret_id, refund=attempt.debits if attempt else ()):
+            raise NotFound
 
     async def receipt(self, receipt_key: str) -> Receipt:
         """What the sender may know. Raises NotFound."""
-        raise NotImplementedError
+        if not ids.is_key(receipt_key):
+            raise NotFound
+        stored = await self._store.receipt(ids.receipt_id(receipt_key))
+        if stored is None:
+            raise NotFound
+        return Receipt(
+            receipt_key=receipt_key,
+            kind=stored.kind,
+            state=stored.state,
+            has_passphrase=stored.has_passphrase,
+            created_at=stored.created_at,
+            secret_expires_at=stored.secret_expires_at,
+            expires_at=stored.expires_at,
+            ended_at=stored.ended_at,
+            wrong_tries=stored.wrong_tries,
+            now=stored.now,
+            secret_key=(
+                self._unwrap(receipt_key, stored.wrapped) if stored.state is State.NEW else None
+            ),
+        )
 
-    async def generated_value(self, receipt_key: str) -> str | None:
-        """The value of a generated secret without passphrase, once, within 60 seconds of its making and while it is new."""
-        raise NotImplementedError
+    async def generated_value(self, receipt_key: str, *, passphrase: str = "") -> str | None:
+        """The value of a generated secret, once, within 60 seconds of its making and while it is new.
+
+        None as well where it has another passphrase.
+        """
+        receipt = await self.receipt(receipt_key)
+        if receipt.kind is not Kind.GENERATED or receipt.secret_key is None:
+            return None
+        if receipt.has_passphrase and not passphrase:
+            return None
+        stored = await self._find(receipt.secret_key)
+        key, attempt = await self._prove(stored, receipt.secret_key, passphrase, GUEST)
+        if attempt:
+            await self._store.refund(stored.secret_id, attempt.debits)
+        shown = await self._store.show_once(ids.receipt_id(receipt_key), within=SHOWN_SECONDS)
+        return _open(shown, key) if shown else None
 
     async def burn_by_receipt(
         self, receipt_key: str, *, passphrase: str | None = None, caller: Caller = GUEST
@@ -82,4 +196,179 @@ class Vault:
             NotFound: no such receipt, or its secret is no longer there.
             WrongPassphrase, RateLimited, Unavailable: it stays.
         """
-        raise NotImplementedError
+        receipt = await self.receipt(receipt_key)
+        if receipt.secret_key is None:
+            raise NotFound
+        if passphrase is not None:
+            await self.burn(receipt.secret_key, passphrase=passphrase, caller=caller)
+        elif not await self._store.burn(ids.secret_id(receipt.secret_key)):
+            raise NotFound
+        return await self.receipt(receipt_key)
+
+    # The way in
+
+    def _plaintext(self, text: str) -> bytes:
+        try:
+            plaintext = text.encode()
+        except UnicodeEncodeError:
+            raise Invalid("secret", "The text is not valid Unicode") from None
+        limit = self.terms.max_secret_bytes
+        if len(plaintext) > limit:
+            raise TooLarge("secret", limit_bytes=limit, size_bytes=len(plaintext))
+        return plaintext
+
+    @staticmethod
+    def _check_passphrase(passphrase: str) -> None:
+        if not passphrase:
+            return
+        length = len(normal(passphrase))
+        if length < SHORTEST_PASSPHRASE:
+            raise Invalid(
+                "passphrase", f"At least {SHORTEST_PASSPHRASE} characters", rule="too_short"
+            )
+        if length > LONGEST_PASSPHRASE:
+            raise Invalid("passphrase", f"At most {LONGEST_PASSPHRASE} characters", rule="too_long")
+        if has_unassigned(passphrase):
+            raise Invalid(
+                "passphrase", "It has characters that Unicode does not know", rule="unassigned"
+            )
+
+    def _ttl(self, wish: Wish) -> int:
+        terms = self.terms
+        ttl = terms.default_ttl if wish.ttl is None else wish.ttl
+        if wish.clamp or wish.ttl is None:
+            return max(terms.min_ttl, min(ttl, terms.max_ttl))
+        if ttl < terms.min_ttl:
+            raise Invalid("ttl", f"At least {terms.min_ttl} seconds", rule="too_short")
+        if ttl > terms.max_ttl:
+            raise Invalid("ttl", f"At most {terms.max_ttl} seconds", rule="too_long")
+        return ttl
+
+    async def _put(
+        self, plaintext: bytes, kind: Kind, wish: Wish, caller: Caller, asked: bytes
+    ) -> Concealed:
+        ttl = self._ttl(wish)
+        await self._limits.count("create", caller)
+        keys = ids.new_keys()
+        root = self._keyring.current
+        created_at = self._store.now()
+        place = seal.Place(ids.secret_id(keys.secret_key), kind, created_at, created_at + ttl)
+        if wish.passphrase:
+            salt = seal.new_salt()
+            with self._hasher.seat() as seat:
+                cost = self._hasher.cost
+                hashed = await seat.hash(wish.passphrase, salt, cost)
+            key = seal.content_key(root, keys.secret_key, hashed)
+            head, body = seal.seal(
+                plaintext, key, place, key_number=root.number, cost=cost, salt=salt
+            )
+        else:
+            key = seal.content_key(root, keys.secret_key)
+            head, body = seal.seal(plaintext, key, place, key_number=root.number)
+        secret = NewSecret(
+            secret_id=place.secret_id,
+            receipt_id=ids.receipt_id(keys.receipt_key),
+            kind=kind,
+            has_passphrase=bool(wish.passphrase),
+            created_at=created_at,
+            expires_at=created_at + ttl,
+            receipt_expires_at=created_at + RECEIPT_LIVES * ttl,
+            key_number=root.number,
+            head=head,
+            body=body,
+            wrapped=seal.wrap(root, keys.receipt_key, keys.secret_key),
+        )
+        answer = self._answer(keys, wish, kind, asked, created_at)
+        stored = await self._store.put(secret, answer=answer)
+        if stored.earlier is not None:
+            return await self._first_answer(stored.earlier, wish)
+        return Concealed(
+            secret_key=keys.secret_key,
+            receipt=Receipt(
+                receipt_key=keys.receipt_key,
+                kind=kind,
+                state=State.NEW,
+                has_passphrase=secret.has_passphrase,
+                created_at=created_at,
+                secret_expires_at=secret.expires_at,
+                expires_at=secret.receipt_expires_at,
+                ended_at=None,
+                wrong_tries=0,
+                now=created_at,
+                secret_key=keys.secret_key,
+            ),
+            value=plaintext.decode() if kind is Kind.GENERATED else None,
+        )
+
+    def _answer(
+        self, keys: ids.KeyPair, wish: Wish, kind: Kind, asked: bytes, created_at: int
+    ) -> NewAnswer | None:
+        """What a repetition of this create finds: both keys, readable with `once` alone."""
+        if not wish.once:
+            return None
+        wishes = json.dumps([kind, wish.ttl, wish.clamp, wish.passphrase]).encode()
+        answer = "".join(keys).encode("ascii")
+        return NewAnswer(
+            answer_id=seal.answer_id(wish.once, wishes + b"\0" + asked),
+            sealed=seal.seal_answer(self._keyring.current, wish.once, answer),
+            expires_at=created_at + ANSWER_SECONDS,
+        )
+
+    async def _first_answer(self, sealed: bytes, wish: Wish) -> Concealed:
+        """The answer of the create that came first, with its receipt as it is now."""
+        root = self._keyring.find(seal.key_number(sealed))
+        if root is None:
+            raise Undecryptable
+        both = seal.open_answer(root, wish.once, sealed).decode("ascii")
+        secret_key, receipt_key = both[: ids.KEY_LENGTH], both[ids.KEY_LENGTH :]
+        value = await self.generated_value(receipt_key, passphrase=wish.passphrase)
+        receipt = await self.receipt(receipt_key)
+        return Concealed(secret_key=secret_key, receipt=receipt, value=value)
+
+    # The way out
+
+    async def _find(self, secret_key: str) -> StoredSecret:
+        if not ids.is_key(secret_key):
+            raise NotFound
+        stored = await self._store.peek(ids.secret_id(secret_key))
+        if stored is None:
+            raise NotFound
+        return stored
+
+    async def _prove(
+        self, stored: StoredSecret, secret_key: str, passphrase: str, caller: Caller
+    ) -> tuple[bytes, Attempt | None]:
+        """The content key, once it has proved right; and the attempt to give back, where one was debited.
+
+        Raises:
+            WrongPassphrase, RateLimited, Undecryptable, Unavailable, NotFound.
+        """
+        head = seal.Head.parse(stored.head)
+        root = self._keyring.find(head.key_number)
+        if root is None:
+            raise Undecryptable
+        if not stored.has_passphrase:
+            key = seal.content_key(root, secret_key)
+            if not seal.is_right(key, head):
+                raise Undecryptable
+            return key, None
+        if not passphrase:
+            raise WrongPassphrase(attempts_left=None)
+        with self._hasher.seat() as seat:
+            attempt = await self._limits.attempt(stored.secret_id, caller)
+            if attempt is None:
+                raise NotFound
+            hashed = await seat.hash(passphrase, head.salt, head.cost)
+        key = seal.content_key(root, secret_key, hashed)
+        if not seal.is_right(key, head):
+            raise WrongPassphrase(attempts_left=attempt.left)
+        return key, attempt
+
+    def _unwrap(self, receipt_key: str, wrapped: bytes) -> str | None:
+        root = self._keyring.find(seal.key_number(wrapped))
+        return seal.unwrap(root, receipt_key, wrapped) if root else None
+
+
+def _open(stored: StoredSecret, key: bytes) -> str:
+    place = seal.Place(stored.secret_id, stored.kind, stored.created_at, stored.expires_at)
+    return seal.open_(stored.body, key, place, seal.Head.parse(stored.head)).decode()

@@ -232,7 +232,9 @@ class VaultStore(Protocol):
         """Living receipts of an account, newest first, created before the instant `before`."""
         ...
 
-    async def spend(self, secret_id: bytes, *, total: int, debits: Sequence[Debit]) -> Debited | None:
+    async def spend(
+        self, secret_id: bytes, *, total: int, debits: Sequence[Debit]
+    ) -> Debited | None:
         """Debit one attempt at a living secret's passphrase: from `total` for its whole life (counted on its
         receipt as `wrong_tries`; index -1 in `Debited.refused`) and from each of `debits`; all or none. None: no such secret.
         """
@@ -250,7 +252,9 @@ class VaultStore(Protocol):
         """The key of that day (days since 1970), which is the first candidate any process offered."""
         ...
 
-    async def put_token(self, token_id: bytes, *, purpose: str, body: bytes, expires_at: int) -> None:
+    async def put_token(
+        self, token_id: bytes, *, purpose: str, body: bytes, expires_at: int
+    ) -> None:
         """Keep something that may be used once (a magic link, a challenge). Raises Conflict when the id is known."""
         ...
 

@@ -45,7 +45,8 @@ class Call:
     """One request.
 
     `path` is below the base path and percent-decoded; `values` are the parts of it that the route names. `route` is the
-    template that matched, the only form of the path that may be logged. `caller` is set before the handler runs.
+    template that matched, the only form of the path that may be logged. `peer` is the address of the other end of the
+    connection, empty for a socket file; `caller` says more.
     """
 
     app: App
@@ -55,6 +56,7 @@ class Call:
     values: Mapping[str, str]
     query: str
     headers: Mapping[bytes, bytes]
+    peer: str
     caller: Caller
     origin: str
     request_id: str
@@ -70,6 +72,11 @@ class Call:
         """Where links start: the public address without a closing slash."""
         return self.origin + self.app.settings.base_path
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the body has been read, so that the connection may be used again."""
+        return self._body is not None
+
     async def body(self) -> bytes:
         """The whole body, read once and kept.
 
@@ -83,7 +90,7 @@ class Call:
         if not said.isdigit() or int(said) > limit:
             raise TooLarge("body", limit_bytes=limit)
         message = await self.receive()
-        content = message.get("body", b"")
+        content: bytes = message.get("body", b"")
         if message.get("more_body"):
             parts = [content]
             size = len(content)
@@ -129,7 +136,7 @@ class Call:
         return Form(bodies.parse(content, content_type) if content else {})
 
 
-class Gone(Exception):  # noqa: N818 - not an error: the client went away
+class Gone(Exception):
     """The client closed the connection before its request was whole; there is nobody to answer."""
 
 

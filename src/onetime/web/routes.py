@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onetime.web import ops
+
 if TYPE_CHECKING:
     from onetime.web.http import Handler
 
@@ -16,6 +18,11 @@ V1: list[Route] = []
 
 PAGES: list[Route] = []
 
-OPERATIONS: list[Route] = []
+OPERATIONS: list[Route] = [
+    ("GET", "/health", ops.health),
+    ("GET", "/health/live", ops.live),
+    ("GET", "/health/ready", ops.ready),
+    ("GET", "/metrics", ops.metrics),
+]
 
 ROUTES = [*V1, *PAGES, *OPERATIONS]

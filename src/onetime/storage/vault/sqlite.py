@@ -154,10 +154,12 @@ OWNED = f"""SELECT {RECEIPT_COLUMNS} FROM receipt WHERE owner = ? AND created_at
 ORDER BY created_at DESC, number DESC LIMIT ?"""  # noqa: S608
 PUT_RECEIPT = """INSERT INTO receipt (receipt_id, secret_id, kind, state, has_passphrase, created_at,
 secret_expires_at, expires_at, wrapped, owner, listing_id, listing) VALUES (?, ?, ?, 'new', ?, ?, ?, ?, ?, ?, ?, ?)"""
-PUT_SECRET = "INSERT INTO secret (number, expires_at, key_number, head, body) VALUES (?, ?, ?, ?, ?)"  # noqa: S105
+PUT_SECRET = (
+    "INSERT INTO secret (number, expires_at, key_number, head, body) VALUES (?, ?, ?, ?, ?)"  # noqa: S105
+)
 
 
-class _UnknownOutcome(Exception):  # noqa: N818 - an outcome
+class _UnknownOutcome(Exception):
     """COMMIT was sent, and nobody can say whether it took effect."""
 
 
@@ -549,9 +551,7 @@ class SqliteVault:
             raise
         return db
 
-    async def _commit(
-        self, operations: Sequence[Operation[Transaction, Any]]
-    ) -> Sequence[Any]:
+    async def _commit(self, operations: Sequence[Operation[Transaction, Any]]) -> Sequence[Any]:
         return await self._on_thread(self._apply, operations)
 
     def _apply(self, operations: Sequence[Operation[Transaction, Any]]) -> list[Any]:
@@ -636,7 +636,8 @@ class SqliteVault:
         (page,) = db.execute("PRAGMA page_size").fetchone()
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         (free,) = db.execute("PRAGMA freelist_count").fetchone()
-        return min(self._max_bytes - (pages - free) * page, self._reserve.room())
+        used: int = (pages - free) * page
+        return min(self._max_bytes - used, self._reserve.room())
 
     def _shrink(self) -> bool:
         """Give free pages back to the disk, a megabyte at most; True when there is more."""
@@ -661,6 +662,19 @@ class SqliteVault:
             raise Unavailable(f"The log cannot be cut: {error}") from None
         if busy:  # another process is reading or writing: the next scrub tries again
             self._removed = True
+
+
+def integrity(path: Path) -> str | None:
+    """What SQLite finds wrong with the file; None if nothing."""
+    try:
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            found = [row[0] for row in db.execute("PRAGMA integrity_check(10)")]
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        return f"{path}: {error}"
+    return None if found == ["ok"] else f"{path}: {'; '.join(found)}"
 
 
 def _put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored:
@@ -699,9 +713,7 @@ def _put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored
         ),
     ).lastrowid
     tx.run(PUT_SECRET, number, secret.expires_at, secret.key_number, secret.head, secret.body)
-    tx.key_uses[secret.key_number] = max(
-        secret.expires_at, tx.key_uses.get(secret.key_number, 0)
-    )
+    tx.key_uses[secret.key_number] = max(secret.expires_at, tx.key_uses.get(secret.key_number, 0))
     if answer is not None:
         tx.run("DELETE FROM answer WHERE answer_id = ?", answer.answer_id)
         tx.run(
@@ -748,7 +760,8 @@ def _end(
     tx.run(END, state.value, tx.now, 1 if refund else 0, number)
     _give_back(tx, refund)
     tx.removed = True
-    return _secret(secret_id, facts, *taken, tx.now)
+    head, body = taken
+    return _secret(secret_id, facts, head, body, tx.now)
 
 
 def _debit(tx: Transaction, debits: Sequence[Debit]) -> Debited:
@@ -888,7 +901,7 @@ def _bring_up_to_date(db: sqlite3.Connection, migrations: Sequence[str]) -> None
             db.execute("INSERT INTO vault VALUES (1, ?, NULL)", (newest,))
         (version,) = db.execute("SELECT schema_version FROM vault").fetchone()
         if version > newest:
-            raise Misconfigured(
+            raise Misconfigured(  # noqa: TRY301 - the transaction is rolled back below
                 f"The vault was written by a newer version (schema {version}, this program knows {newest})"
             )
         for statements in migrations[version - 1 :]:

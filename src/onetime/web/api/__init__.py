@@ -1,0 +1,31 @@
+"""The dialects of one vault. What a request under /api gets that no handler answers is decided here, by its prefix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onetime.web.api import v1
+from onetime.web.http import Answer, json_answer
+
+if TYPE_CHECKING:
+    from onetime.errors import OnetimeError
+    from onetime.web.http import Call
+
+WORDS = {
+    403: "Forbidden",
+    404: "Not Found",
+    421: "Misdirected Request",
+    500: "Internal Server Error",
+}
+
+
+def on_error(call: Call, error: OnetimeError) -> Answer:
+    """A rule's refusal in the words of the dialect."""
+    return v1.on_error(call, error)
+
+
+def plain(_call: Call, status: int) -> Answer:
+    """JSON for what is not routed, not ours or not foreseen. Another method is not found either (reference 0.2)."""
+    if status == 405:
+        status = 404
+    return json_answer({"error": WORDS[status]}, status=status)

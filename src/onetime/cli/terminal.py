@@ -1,0 +1,50 @@
+"""The terminal: all reading and printing. The rules:
+
+- What a command was asked for goes to standard output, one fact a line, so that it can be piped.
+- Everything else goes to standard error, beginning with `onetime: `, no capital, no full stop.
+- A mistake of the person's ends with one line and an exit code of EXIT_CODES, never with a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+from onetime import errors
+
+# As in sysexits.h where it has a word for it.
+EXIT_CODES: dict[type[errors.OnetimeError], int] = {
+    errors.OnetimeError: 70,
+    errors.Invalid: 65,
+    errors.Unauthenticated: 77,
+    errors.Forbidden: 77,
+    errors.NotFound: 66,
+    errors.WrongPassphrase: 77,
+    errors.Conflict: 65,
+    errors.RateLimited: 75,
+    errors.Disabled: 69,
+    errors.Undecryptable: 74,
+    errors.Unavailable: 75,
+    errors.Misconfigured: 78,
+}
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def warn(line: str) -> None:
+    print(f"onetime: {line}", file=sys.stderr, flush=True)
+
+
+def fail(error: errors.OnetimeError) -> NoReturn:
+    message = str(error)
+    warn(message)
+    raise SystemExit(exit_code(error))
+
+
+def exit_code(error: errors.OnetimeError) -> int:
+    for kind in type(error).__mro__:
+        if kind in EXIT_CODES:
+            return EXIT_CODES[kind]
+    return 70

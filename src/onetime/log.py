@@ -1,0 +1,87 @@
+"""One JSON object a line, of allowed fields only.
+
+What is not in FIELDS cannot be logged: there is no free text. `event` is a constant of the code, `route` a template and
+never a path, `reason` a sentence of ours (an error's message, which by rule holds nothing of a request).
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import TYPE_CHECKING, TextIO
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIELDS = (
+    "time",
+    "level",
+    "event",
+    "route",
+    "method",
+    "status",
+    "ms",
+    "request_id",
+    "reason",
+    "where",
+    "count",
+)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Log:
+    """Writes to standard error. `clock` gives seconds since 1970."""
+
+    def __init__(self, clock: Callable[[], float], stream: TextIO | None = None) -> None:
+        self._clock = clock
+        self._stream = stream or sys.stderr
+        self._encode = msgspec.json.Encoder().encode
+
+    def info(self, event: str, **fields: object) -> None:
+        self._write("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._write("warning", event, fields)
+
+    def failure(self, event: str, error: BaseException | None = None, **fields: object) -> None:
+        """`error` is logged as its type and the places it came through, without its text, which may hold anything."""
+        if error is not None:
+            frames = traceback.extract_tb(error.__traceback__)
+            places = " < ".join(
+                f"{_short(each.filename)}:{each.lineno}" for each in reversed(frames)
+            )
+            fields["reason"] = type(error).__name__
+            fields["where"] = places
+        self._write("error", event, fields)
+
+    def request(self, *, method: str, route: str, status: int, ms: float, request_id: str) -> None:
+        self._write(
+            "info",
+            "request",
+            {
+                "route": route,
+                "method": method if method in METHODS else "other",
+                "status": status,
+                "ms": ms,
+                "request_id": request_id,
+            },
+        )
+
+    def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
+        unknown = fields.keys() - set(FIELDS)
+        if unknown:
+            raise ValueError(f"not a log field: {sorted(unknown)}")
+        line = {"time": round(self._clock(), 3), "level": level, "event": event, **fields}
+        try:
+            self._stream.write(self._encode(line).decode() + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            # A full disk or a closed pipe behind the log must not stop the service.
+            pass
+
+
+def _short(filename: str) -> str:
+    return filename.rpartition("/onetime/")[2] or filename.rpartition("/")[2]

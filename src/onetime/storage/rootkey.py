@@ -1,0 +1,70 @@
+"""The root key's file: made on the first start, read on every other."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from onetime.crypto.keyring import KEY_BYTES, weakness
+from onetime.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def parse(text: str, name: str) -> bytes:
+    """
+    Raises:
+        Misconfigured: not a key, or one that could be guessed. `name` is the setting or file it came from.
+    """
+    try:
+        raw = bytes.fromhex(text.strip())
+    except ValueError:
+        raise Misconfigured(
+            f"{name} must be {KEY_BYTES} bytes, written as {2 * KEY_BYTES} hexadecimal digits"
+        ) from None
+    wrong = weakness(raw)
+    if wrong:
+        raise Misconfigured(f"{name} {wrong}")
+    return raw
+
+
+def read_or_make(path: Path, *, may_make: bool) -> bytes:
+    """The key in `path`. A new one is on the disk, name and all, before anything can be sealed with it.
+
+    Raises:
+        Misconfigured: it is missing and `may_make` is False, or it is not a key, or the file cannot be read or written.
+    """
+    try:
+        if not path.exists():
+            if not may_make:
+                raise Misconfigured(
+                    f"{path} is missing, but there is data that was written with it; restore the file"
+                )
+            _make(path)
+        return parse(path.read_text(encoding="ascii"), str(path))
+    except (OSError, UnicodeError) as error:
+        raise Misconfigured(f"{path}: {getattr(error, 'strerror', None) or 'not a key'}") from None
+
+
+def _make(path: Path) -> None:
+    """Whole or not at all, and never over another one: of several processes that start at once, one makes it."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+    finally:
+        draft.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

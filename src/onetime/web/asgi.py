@@ -1,0 +1,271 @@
+"""The ASGI application: from a request to a Call, from an Answer to a response.
+
+In this order, each with its own refusal: the host is ours, the path is known, the request does not come from another
+site's page; then the handler. Every response leaves through `_send` with the headers of `web.security`, and is logged by its
+route's template.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from time import perf_counter
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from onetime.errors import OnetimeError, TooLarge
+from onetime.model import GUEST
+from onetime.web import api, caller, errors, security
+from onetime.web.http import Answer, Call, Gone
+from onetime.web.pages.error import error_page
+from onetime.web.routes import ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from onetime.app import App
+    from onetime.web.http import Handler, Headers, Receive, Scope, Send
+    from onetime.web.routes import Route
+
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+# A request id of the caller's is kept when it cannot be anything else than one.
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+# Bytes of a refused body that are still read, so that a client which writes before it listens sees the refusal.
+MOST_DRAINED = 1024 * 1024
+
+# Paths that a balancer asks by the machine's address, whatever the public name is.
+ANY_HOST = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+
+
+class Router:
+    """Literal paths first, then those with names, in the order of the table. One closing slash is ignored."""
+
+    def __init__(self, routes: list[Route]) -> None:
+        self._literal: dict[str, dict[str, tuple[Handler, str]]] = {}
+        self._named: dict[int, list[tuple[tuple[str, ...], str]]] = {}
+        for methods, path, handler in routes:
+            for method in methods.split():
+                handlers = self._literal.setdefault(path, {})
+                if method in handlers:
+                    raise ValueError(f"{method} {path} is there twice")
+                handlers[method] = (handler, path)
+        for path in self._literal:
+            parts = tuple(path.split("/"))
+            if any(part.startswith("{") for part in parts):
+                self._named.setdefault(len(parts), []).append((parts, path))
+
+    def find(self, path: str) -> tuple[str, dict[str, tuple[Handler, str]], dict[str, str]] | None:
+        """The template, its handlers by method, and the values of its names."""
+        if len(path) > 1 and path.endswith("/"):
+            path = path[:-1]
+        if "{" not in path:
+            handlers = self._literal.get(path)
+            if handlers is not None:
+                return path, handlers, {}
+        parts = path.split("/")
+        for pattern, template in self._named.get(len(parts), ()):
+            values = _match(pattern, parts)
+            if values is not None:
+                return template, self._literal[template], values
+        return None
+
+
+def _match(pattern: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:
+    values = {}
+    for wanted, part in zip(pattern, parts, strict=True):
+        if wanted.startswith("{"):
+            if not part:
+                return None
+            values[wanted[1:-1]] = part
+        elif wanted != part:
+            return None
+    return values
+
+
+class Web:
+    """One ASGI application for one App."""
+
+    def __init__(self, app: App, routes: list[Route] = ROUTES) -> None:
+        self._app = app
+        self._router = Router(routes)
+        self._headers = security.headers(app.settings)
+        self._base_path = app.settings.base_path
+        self._origins: dict[tuple[str, str, str], str | None] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        started = perf_counter()
+        headers = dict(scope["headers"])
+        call = Call(
+            app=self._app,
+            method=scope["method"],
+            path=self._below_base(scope["path"]),
+            route="unrouted",
+            values={},
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            peer=(scope.get("client") or ("",))[0],
+            caller=GUEST,
+            origin=self._app.settings.origin,
+            request_id=_request_id(headers.get(b"x-request-id")),
+            receive=receive,
+        )
+        try:
+            answer = await self._answer(call, scope)
+        except Gone:
+            return
+        await self._send(call, answer, send)
+        seconds = perf_counter() - started
+        self._app.log.request(
+            method=call.method,
+            route=call.route,
+            status=answer.status,
+            ms=round(seconds * 1000, 2),
+            request_id=call.request_id,
+        )
+        if self._app.settings.metrics:
+            method = call.method if call.method in UNSAFE else "GET"
+            self._app.metrics.request(
+                method=method, route=call.route, status=answer.status, seconds=seconds
+            )
+
+    async def _answer(self, call: Call, scope: Scope) -> Answer:
+        try:
+            return await self._route(call, scope)
+        except OnetimeError as error:
+            return _refusal(call, error)
+        except Gone:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug: said with a reference, and nothing of its text
+            self._app.log.failure("bug", error, route=call.route, request_id=call.request_id)
+            return _plain(call, 500)
+
+    async def _route(self, call: Call, scope: Scope) -> Answer:
+        if not call.origin:
+            origin = self._own_origin(scope, call.headers.get(b"host", b"").decode("latin-1"))
+            if origin is None and call.path not in ANY_HOST:
+                self._app.log.warning(
+                    "unknown host",
+                    reason="The request names another host; set ONETIME_BASE_URL to the address people use",
+                    request_id=call.request_id,
+                )
+                return _plain(call, 421)
+            call.origin = origin or ""
+        found = self._router.find(call.path)
+        if found is None:
+            return _plain(call, 404)
+        call.route, handlers, call.values = found
+        method = "GET" if call.method == "HEAD" else call.method
+        if method == "OPTIONS":
+            return Answer(204, b"", headers=[(b"allow", _allowed(handlers))])
+        if method not in handlers:
+            return _plain(call, 405, [(b"allow", _allowed(handlers))])
+        if method in UNSAFE and security.is_cross_origin(call.headers, call.origin):
+            return _plain(call, 403)
+        call.caller = caller.of(
+            call.peer, call.header("x-forwarded-for"), self._app.settings.trusted_proxies
+        )
+        return await handlers[method][0](call)
+
+    async def _send(self, call: Call, answer: Answer, send: Send) -> None:
+        names = {name for name, _ in answer.headers}
+        headers: Headers = [
+            *self._headers,
+            (b"x-request-id", call.request_id.encode()),
+            *answer.headers,
+        ]
+        if answer.status not in {204, 304}:
+            headers.append((b"content-type", answer.content_type))
+            headers.append((b"content-length", str(len(answer.content)).encode()))
+        if b"cache-control" not in names:
+            headers.extend(security.NO_STORE)
+        if call.method in UNSAFE and not call.is_read and await _drain(call):
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        content = b"" if call.method == "HEAD" else answer.content
+        await send({"type": "http.response.body", "body": content})
+
+    def _below_base(self, path: str) -> str:
+        base = self._base_path
+        if base and (path == base or path.startswith(base + "/")):
+            return path[len(base) :] or "/"
+        return path
+
+    def _own_origin(self, scope: Scope, host: str) -> str | None:
+        """Without ONETIME_BASE_URL: what the request calls us, if that is loopback or the bound address."""
+        server = str((scope.get("server") or ("",))[0])
+        key = (scope["scheme"], host, server)
+        if key not in self._origins:
+            if len(self._origins) > 1000:
+                self._origins.clear()
+            self._origins[key] = f"{key[0]}://{host}" if _is_own(host, server) else None
+        return self._origins[key]
+
+
+def _is_own(host: str, server: str) -> bool:
+    if not re.fullmatch(r"[A-Za-z0-9.:\[\]-]{1,255}", host):
+        return False
+    try:
+        parts = urlsplit(f"//{host}")
+        name = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return False
+    if name == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or str(address) == server
+
+
+def _request_id(given: bytes | None) -> str:
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    return os.urandom(8).hex()
+
+
+def _allowed(handlers: Mapping[str, object]) -> bytes:
+    methods = {*handlers, "OPTIONS"} | ({"HEAD"} if "GET" in handlers else set())
+    return ", ".join(sorted(methods)).encode()
+
+
+async def _drain(call: Call) -> bool:
+    """Read what is left of an unread body, up to a bound; True when the connection cannot be used again."""
+    said = call.headers.get(b"content-length", b"0")
+    chunked = b"transfer-encoding" in call.headers
+    if not chunked and said == b"0":
+        return False
+    if chunked or not said.isdigit() or int(said) > MOST_DRAINED:
+        return True
+    while True:
+        message = await call.receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return False
+
+
+def _refusal(call: Call, error: OnetimeError) -> Answer:
+    if call.path.startswith("/api"):
+        answer = api.on_error(call, error)
+    else:
+        wait = errors.retry_after(error)
+        answer = error_page(call, status=errors.status(error), code=error.code, retry_after=wait)
+    if isinstance(error, TooLarge) and error.field == "body":
+        answer.headers.append((b"connection", b"close"))
+    return answer
+
+
+def _plain(call: Call, status: int, headers: Headers | None = None) -> Answer:
+    """An answer that no handler made."""
+    if call.path == "/api" or call.path.startswith("/api/"):
+        answer = api.plain(call, status)
+    else:
+        reference = call.request_id if status == 500 else ""
+        answer = error_page(call, status=status, code="", reference=reference)
+    answer.headers.extend(headers or [])
+    return answer

@@ -1,0 +1,47 @@
+"""For whoever runs the service: is it alive, can it serve, what has it counted."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from onetime import __version__, errors
+from onetime.web.http import Answer, json_answer, retry_after, text_answer
+
+if TYPE_CHECKING:
+    from onetime.web.http import Call
+
+
+async def health(call: Call) -> Answer:
+    """The reference's own words."""
+    return json_answer({"status": "ok", "timestamp": call.app.store.now(), "version": __version__})
+
+
+async def live(_call: Call) -> Answer:
+    """The process answers; says nothing about the store."""
+    return json_answer({"status": "live"})
+
+
+async def ready(call: Call) -> Answer:
+    """The store was asked, with a durable write."""
+    try:
+        await call.app.store.ready()
+    except errors.Unavailable as error:
+        return json_answer({"status": "unavailable"}, status=503, headers=retry_after(error))
+    return json_answer({"status": "ready"})
+
+
+async def metrics(call: Call) -> Answer:
+    """Only when enabled, and only for a caller on this machine who came without a proxy."""
+    if not (call.app.settings.metrics and _is_local(call)):
+        raise errors.NotFound
+    return text_answer(call.app.metrics.text())
+
+
+def _is_local(call: Call) -> bool:
+    if call.header("x-forwarded-for"):
+        return False
+    try:
+        return ipaddress.ip_address(call.peer).is_loopback
+    except ValueError:
+        return False
