@@ -28,11 +28,10 @@ from bench import dialects, facts, generator, report, servers, store
 from bench.dialects import Secrets
 from bench.generator import Slice, Talk, Void
 from bench.report import Figures, Job
-from bench.servers import ROOT, Cores, Server
+from bench.servers import Cores, Server
 
 SIZES = (100, 10_240)
 STORED = (1_000, 100_000, 1_000_000)
-RESULTS = ROOT / "bench" / "results"
 HZ = os.sysconf("SC_CLK_TCK")
 
 
@@ -247,10 +246,9 @@ def main() -> int:
     parser.add_argument("--publish", action="store_true", help="write docs/performance.md")
     options = parser.parse_args()
 
-    RESULTS.mkdir(parents=True, exist_ok=True)
     cores = servers.share_out()
     figures = Figures(seed=options.seed, rounds=options.rounds, slice_seconds=options.seconds)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=RESULTS) as temporary:
+    with tempfile.TemporaryDirectory(prefix="run-", dir=servers.results()) as temporary:
         folder = Path(temporary)
         figures.machine, figures.versions = facts.machine(folder), facts.versions()
         if figures.machine["file system"] in {"tmpfs", "ramfs"}:
@@ -266,7 +264,7 @@ def main() -> int:
             print(f"bench: void, nothing counts: {reason}", file=sys.stderr)
             return 1
     say("\n" + report.tables(figures))
-    report.save(figures, RESULTS / "last.json")
+    report.save(figures, servers.results() / "last.json")
     if options.publish:
         report.publish(figures)
     return 0

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import uvicorn
+import uvloop
 
 Message = MutableMapping[str, Any]
 
@@ -30,21 +31,22 @@ async def app(
     await send(BODY)
 
 
-def main() -> None:
+async def serve() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     print(f"Ready at http://127.0.0.1:{listener.getsockname()[1]}/", flush=True)
     config = uvicorn.Config(
         app,
-        loop="uvloop",
         http="httptools",
         ws="none",
         lifespan="off",
-        interface="asgi3",
+        log_config=None,
         access_log=False,
-        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+        backlog=2048,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    await uvicorn.Server(config).serve(sockets=[listener])
 
 
 if __name__ == "__main__":
-    main()
+    uvloop.run(serve())

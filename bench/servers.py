@@ -17,7 +17,14 @@ from bench.generator import Void
 
 ROOT = Path(__file__).resolve().parent.parent
 RIVALS = ROOT / ".venv-bench" / "bin"  # what we are measured against, from requirements/bench.txt
+RESULTS = ROOT / "bench" / "results"
 WAIT = 30.0  # seconds for a program to come up
+
+
+def results() -> Path:
+    """The folder for what runs leave behind; data of runs too, since it lies on the disk of the project."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    return RESULTS
 
 
 @dataclass(frozen=True, slots=True)
