@@ -46,6 +46,9 @@ Connect = Callable[..., sqlite3.Connection]
 # moment destroys nothing. With a sweep every minute that is well inside ten minutes.
 GRACE_SECONDS = 300
 
+# STRICT tables; RETURNING came with 3.35.
+OLDEST_SQLITE = (3, 37, 0)
+
 SWEEP_ROWS = 500
 SHRINK_PAGES = 256  # 1 MiB
 # Seconds to find out whether a commit has happened, before everybody in its batch is told that nobody knows.
@@ -226,6 +229,9 @@ class SqliteVault:
         Raises:
             Misconfigured: it was written by a newer version, is no vault, or cannot be opened.
         """
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            needed = ".".join(map(str, OLDEST_SQLITE))
+            raise Misconfigured(f"SQLite {sqlite3.sqlite_version} is too old; {needed} is needed")
         reserve = Reserve(path.with_name("reserve"), disk_reserve)
         store = cls(
             path,
