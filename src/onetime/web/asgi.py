@@ -7,6 +7,8 @@ route's template.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
 import os
 import re
@@ -14,7 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from onetime.errors import OnetimeError, TooLarge
+from onetime.errors import OnetimeError
 from onetime.model import GUEST
 from onetime.web import api, caller, errors, security
 from onetime.web.http import Answer, Call, Gone
@@ -33,8 +35,9 @@ UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # A request id of the caller's is kept when it cannot be anything else than one.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
-# Bytes of a refused body that are still read, so that a client which writes before it listens sees the refusal.
+# What is still read of a refused body, so that a client which writes before it listens sees the refusal.
 MOST_DRAINED = 1024 * 1024
+DRAIN_SECONDS = 2.0
 
 # Paths that a balancer asks by the machine's address, whatever the public name is.
 ANY_HOST = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
@@ -237,32 +240,36 @@ def _allowed(handlers: Mapping[str, object]) -> bytes:
 
 async def _drain(call: Call) -> bool:
     """Read what is left of an unread body, up to a bound; True when the connection cannot be used again."""
-    said = call.headers.get(b"content-length", b"0")
-    chunked = b"transfer-encoding" in call.headers
-    if not chunked and said == b"0":
+    if (
+        call.headers.get(b"content-length", b"0") == b"0"
+        and b"transfer-encoding" not in call.headers
+    ):
         return False
-    if chunked or not said.isdigit() or int(said) > MOST_DRAINED:
-        return True
-    while True:
-        message = await call.receive()
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
-            return False
+    left = MOST_DRAINED
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while left > 0:
+                message = await call.receive()
+                if message["type"] == "http.disconnect" or not message.get("more_body"):
+                    return False
+                left -= len(message.get("body", b""))
+    return True
+
+
+def _is_api(path: str) -> bool:
+    return path == "/api" or path.startswith("/api/")
 
 
 def _refusal(call: Call, error: OnetimeError) -> Answer:
-    if call.path.startswith("/api"):
-        answer = api.on_error(call, error)
-    else:
-        wait = errors.retry_after(error)
-        answer = error_page(call, status=errors.status(error), code=error.code, retry_after=wait)
-    if isinstance(error, TooLarge) and error.field == "body":
-        answer.headers.append((b"connection", b"close"))
-    return answer
+    if _is_api(call.path):
+        return api.on_error(call, error)
+    wait = errors.retry_after(error)
+    return error_page(call, status=errors.status(error), code=error.code, retry_after=wait)
 
 
 def _plain(call: Call, status: int, headers: Headers | None = None) -> Answer:
     """An answer that no handler made."""
-    if call.path == "/api" or call.path.startswith("/api/"):
+    if _is_api(call.path):
         answer = api.plain(call, status)
     else:
         reference = call.request_id if status == 500 else ""
