@@ -8,6 +8,7 @@ the program, and on single lines; `--native` also looks below Python, into SQLit
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from bench.dialects import Secrets
 from bench.generator import Talk
 
 SAMPLES = 400  # a second
+
+HZ = os.sysconf("SC_CLK_TCK")
 
 # The first that fits one of a stack's frames, innermost first, gets the sample.
 PARTS = (
@@ -74,7 +77,7 @@ def profile(
     if asked == "reveal":
         talk = reveal
         needed = int(
-            generator.run(server.address, create, seconds=1.0).rate * (options.seconds + 3) * 2
+            generator.run(server.address, create, seconds=1.0).rate * (options.seconds + 5) * 2
         )
         while len(secrets.unread) < needed:
             generator.run(server.address, create, seconds=2.0)
@@ -91,14 +94,27 @@ def profile(
         args=([str(part) for part in command],),
         kwargs={"capture_output": True},
     )
+    generator.run(server.address, talk, seconds=1.0)
+    before = processor_time(pid)
+    made = generator.run(server.address, talk, seconds=3.0)
+    spent = processor_time(pid)
     looking.start()
-    made = generator.run(server.address, talk, seconds=options.seconds)
+    looked = generator.run(server.address, talk, seconds=options.seconds)
     looking.join()
     stacks = list(read(out))
     total = sum(count for _, count in stacks)
     print(
-        f"\n{asked}, {options.size} bytes: {made.rate:,.0f} a second while looked at, {total} samples\n"
+        f"\n{asked}, {options.size} bytes: {made.rate:,.0f} a second, "
+        f"{looked.rate:,.0f} while looked at; {total} samples\n"
     )
+    print("processor time of an answer, microseconds (program, system):")
+    for thread, now in sorted(spent.items()):
+        user, system = (
+            1e6 / HZ * (ticks - earlier) / made.answers
+            for ticks, earlier in zip(now, before.get(thread, (0, 0)), strict=True)
+        )
+        print(f"  {user:6.1f} {system:6.1f}  {thread}")
+    print()
     show("threads", total, tally(stacks, lambda frames: frames[0]), 10)
     show("parts", total, tally(stacks, part), 20)
     show("lines, themselves", total, tally(stacks, lambda frames: frames[-1]), options.lines)
@@ -107,6 +123,18 @@ def profile(
         for name in {function(frame) for frame in frames if "onetime/" in frame}:
             within[name] += count
     show("our functions, with all that they call", total, within, options.lines)
+
+
+def processor_time(pid: int) -> dict[str, tuple[int, int]]:
+    """Ticks that each thread has used: the program's own, and the system's for it."""
+    found = {}
+    for folder in Path(f"/proc/{pid}/task").iterdir():
+        name, _, rest = (
+            (folder / "stat").read_text(encoding="utf-8").partition("(")[2].rpartition(")")
+        )
+        fields = rest.split()
+        found[f"{folder.name} {name}"] = (int(fields[11]), int(fields[12]))
+    return found
 
 
 def tally(
