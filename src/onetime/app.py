@@ -17,6 +17,7 @@ from onetime.log import Log
 from onetime.metrics import Metrics
 from onetime.storage import rootkey
 from onetime.storage.port import KeyName
+from onetime.storage.vault import sqlite
 from onetime.storage.vault.sqlite import SqliteVault
 
 if TYPE_CHECKING:
@@ -95,6 +96,16 @@ async def build(
 
 def vault_file(directory: Path) -> Path:
     return directory / "vault.db"
+
+
+def inspect(directory: Path) -> sqlite.Inspected:
+    """What the vault says of itself. Raises Misconfigured where there is none."""
+    return sqlite.inspect(vault_file(directory))
+
+
+def integrity(directory: Path) -> str | None:
+    """What is wrong with the vault's file; None if nothing."""
+    return sqlite.integrity(vault_file(directory))
 
 
 def data_directory(settings: Settings) -> Path:

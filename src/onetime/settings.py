@@ -19,10 +19,13 @@ from urllib.parse import urlsplit
 from onetime.errors import Misconfigured
 
 PREFIX = "ONETIME_"
+FILE = "_FILE"
 
 # Names that clients of Onetime Secret read from the environment (reference 7.1). They are not ours, and a
 # machine that has both the client and the server on it must still start.
 FOREIGN = frozenset({"ONETIME_CUSTID", "ONETIME_APIKEY", "ONETIME_SERVER"})
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -45,7 +48,7 @@ class Sensitive(str):
 
 
 def _integer(text: str) -> int:
-    if not re.fullmatch(r"[0-9][0-9_]{0,18}", text, re.ASCII):
+    if not re.fullmatch(r"[0-9]+(_[0-9]+)*", text, re.ASCII) or len(text) > 19:
         raise ValueError("must be a whole number")
     return int(text)
 
@@ -63,26 +66,37 @@ def _host(text: str) -> str:
         return text
     if text == "localhost":
         return "127.0.0.1"
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
-        return str(ipaddress.ip_address(text.strip("[]")))
+        return str(ipaddress.ip_address(bare))
     except ValueError:
         raise ValueError("must be an IPv4 or IPv6 address or unix:/path") from None
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if text and (
-        parts.scheme not in {"http", "https"}
+    """As browsers write it in `Origin`: scheme and host in small letters, no port that goes without saying."""
+    if not text:
+        return ""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if (
+        parts.scheme not in DEFAULT_PORTS
         or not parts.hostname
-        or parts.username is not None
-        or parts.query
-        or parts.fragment
+        or "@" in parts.netloc
+        or "?" in text
+        or "#" in text
         or not re.fullmatch(r"[!-~]+", text)
         or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*/?", parts.path)
+        or {".", ".."} & set(parts.path.split("/"))
     ):
         raise ValueError("must look like https://secrets.example/ or https://example.org/ots/")
-    _ = parts.port
-    return text
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    if port not in {None, DEFAULT_PORTS[parts.scheme]}:
+        host = f"{host}:{port}"
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}/"
 
 
 def _vault_url(text: str) -> str:
@@ -91,8 +105,22 @@ def _vault_url(text: str) -> str:
     return text
 
 
-def _path(text: str) -> Path | None:
-    return Path(text) if text else None
+def _directory(text: str) -> Path:
+    if not text:
+        raise ValueError("must name a directory")
+    return Path(text)
+
+
+def _readable_file(text: str) -> Path | None:
+    """Read once at the start, so that a wrong path does not wait for the first visitor."""
+    if not text:
+        return None
+    path = Path(text).absolute()
+    try:
+        path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"cannot read {text}: {_why(error)}") from None
+    return path
 
 
 def _networks(text: str) -> tuple[Network, ...]:
@@ -140,7 +168,7 @@ class Settings:
     port: int = knob(
         3000, _integer, "Port to listen on; 0 takes a free one and prints it.", least=0, most=65535
     )
-    data_dir: Path = knob(Path("data"), Path, "Where the vault and the root key live.")
+    data_dir: Path = knob(Path("data"), _directory, "Where the vault and the root key live.")
     base_url: str = knob(
         "", _url, "The public address, with a path if there is one; links are made from it."
     )
@@ -189,7 +217,7 @@ class Settings:
         "", _contact, "An e-mail address or https URL for security reports; makes security.txt."
     )
     terms_file: Path | None = knob(
-        None, _path, "A text file with the operator's terms; shown as /info/terms."
+        None, _readable_file, "A text file with the operator's terms; shown as /info/terms."
     )
     max_secret_bytes: int = knob(
         100_000, _integer, "Largest text, in bytes of UTF-8.", least=1, most=50_000_000
@@ -237,16 +265,17 @@ class Settings:
         knobs = {PREFIX + each.name.upper(): each for each in fields(cls)}
         values: dict[str, Any] = {}
         for name, text in environ.items():
-            if not name.startswith(PREFIX) or name in FOREIGN:
+            if not name.upper().startswith(PREFIX) or name in FOREIGN:
                 continue
             target = name
-            if name not in knobs and name.endswith("_FILE") and name[:-5] in knobs:
-                target = name[:-5]
-                text = _file(name, text)  # noqa: PLW2901 - the variable names where its value is
-                if target in environ:
-                    raise Misconfigured(f"{target} and {name} are both set; keep one")
+            if name not in knobs and name.endswith(FILE):
+                target = name.removesuffix(FILE)
             if target not in knobs:
                 raise Misconfigured(_unknown(name, knobs))
+            if target != name:
+                if target in environ:
+                    raise Misconfigured(f"{target} and {name} are both set; keep one")
+                text = _file(name, text)  # noqa: PLW2901 - the variable names where its value is
             knob_ = knobs[target]
             try:
                 value = knob_.metadata["parse"](text.strip())
@@ -258,8 +287,14 @@ class Settings:
 
 
 def _unknown(name: str, knobs: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name, knobs, n=1)
-    return f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    """Compared without what all names share, or everything would be near."""
+    bare = name.upper().removeprefix(PREFIX)
+    end = FILE if bare.endswith(FILE) else ""
+    known = {knob_.removeprefix(PREFIX): knob_ for knob_ in knobs}
+    near = difflib.get_close_matches(bare.removesuffix(end), known, n=1)
+    return f"{name}: there is no such setting" + (
+        f"; did you mean {known[near[0]]}{end}?" if near else ""
+    )
 
 
 def _file(name: str, path: str) -> str:

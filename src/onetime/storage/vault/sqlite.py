@@ -16,6 +16,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from onetime.errors import Conflict, Full, Misconfigured, OnetimeError, Unavailable
@@ -162,6 +163,10 @@ PUT_SECRET = (
 )
 
 
+USED = """SELECT (page_count - freelist_count) * page_size
+FROM pragma_page_count, pragma_freelist_count, pragma_page_size"""
+
+
 class _UnknownOutcome(Exception):
     """COMMIT was sent, and nobody can say whether it took effect."""
 
@@ -261,7 +266,7 @@ class SqliteVault:
             (stored,) = tx.one("SELECT verifier FROM vault")
             if stored is not None and stored not in {key.verifier for key in keys}:
                 raise Misconfigured(
-                    "ONETIME_ROOT_KEY is not the key this data was written with; "
+                    "ONETIME_ROOT_KEY (or root.key) is not the key this data was written with; "
                     "restore it, or list it in ONETIME_OLD_ROOT_KEYS"
                 )
             listed = {key.number for key in keys}
@@ -670,10 +675,49 @@ class SqliteVault:
             self._removed = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What a vault's file says of itself. `verifier` is of the current root key; `reserve_bytes` of the disk stand by."""
+
+    schema_version: int
+    newest_schema: int
+    verifier: bytes | None
+    key_uses: list[KeyUse]
+    used_bytes: int
+    reserve_bytes: int
+
+
+def inspect(path: Path) -> Inspected:
+    """Reads only, so it may run beside a server.
+
+    Raises:
+        Misconfigured: it is no vault, or cannot be read.
+    """
+    reserve = path.with_name("reserve")
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            version, verifier = db.execute("SELECT schema_version, verifier FROM vault").fetchone()
+            uses = db.execute("SELECT number, needed_until FROM root_key").fetchall()
+            (used,) = db.execute(USED).fetchone()
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise Misconfigured(f"{path}: {error}") from None
+    return Inspected(
+        schema_version=version,
+        newest_schema=len(MIGRATIONS) + 1,
+        verifier=verifier,
+        key_uses=[KeyUse(number=number, needed_until=until) for number, until in uses],
+        used_bytes=used,
+        reserve_bytes=reserve.stat().st_size if reserve.exists() else 0,
+    )
+
+
 def integrity(path: Path) -> str | None:
     """What SQLite finds wrong with the file; None if nothing."""
     try:
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
         try:
             found = [row[0] for row in db.execute("PRAGMA integrity_check(10)")]
         finally:
