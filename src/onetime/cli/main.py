@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import click
 
 from onetime import __version__
 from onetime.cli import admin, serve
-from onetime.cli.terminal import fail
-from onetime.errors import OnetimeError
+from onetime.cli.terminal import run
 
 
 @click.group()
-@click.version_option(__version__, prog_name="onetime")
+@click.version_option(__version__, prog_name="onetime", message="%(prog)s %(version)s")
 def cli() -> None:
     """Share a secret once."""
 
@@ -20,8 +21,5 @@ cli.add_command(serve.serve)
 cli.add_command(admin.admin)
 
 
-def main() -> None:
-    try:
-        cli()
-    except OnetimeError as error:
-        fail(error)
+def main() -> NoReturn:
+    run(cli)

@@ -7,12 +7,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
+import click
+
 from onetime import errors
 
-# As in sysexits.h where it has a word for it.
+# As in sysexits.h where it has a word for it. Looked up along the class's line of descent.
 EXIT_CODES: dict[type[errors.OnetimeError], int] = {
     errors.OnetimeError: 70,
     errors.Invalid: 65,
@@ -28,6 +31,10 @@ EXIT_CODES: dict[type[errors.OnetimeError], int] = {
     errors.Misconfigured: 78,
 }
 
+# Beside those of errors: a command that does not exist or was called wrongly, and Ctrl+C.
+USAGE = 64
+INTERRUPTED = 130
+
 
 def say(line: str) -> None:
     print(line, flush=True)
@@ -38,8 +45,7 @@ def warn(line: str) -> None:
 
 
 def fail(error: errors.OnetimeError) -> NoReturn:
-    message = str(error)
-    warn(message)
+    warn(str(error))
     raise SystemExit(exit_code(error))
 
 
@@ -47,4 +53,26 @@ def exit_code(error: errors.OnetimeError) -> int:
     for kind in type(error).__mro__:
         if kind in EXIT_CODES:
             return EXIT_CODES[kind]
-    return 70
+    return EXIT_CODES[errors.OnetimeError]
+
+
+def run(command: click.Command) -> NoReturn:
+    """Run it with the arguments of this process; every end that is not a bug becomes an exit code and at most one line."""
+    try:
+        code = command.main(prog_name="onetime", standalone_mode=False)
+        sys.stdout.flush()
+    except errors.OnetimeError as error:
+        fail(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        raise SystemExit(USAGE) from None
+    except click.ClickException as error:
+        warn(error.format_message().rstrip("."))
+        raise SystemExit(USAGE) from None
+    except (click.Abort, KeyboardInterrupt):
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not try to write the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    raise SystemExit(code or 0)
