@@ -1,0 +1,99 @@
+"""A live `onetime serve` in a process of its own, with everything it prints."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from onetime.settings import PREFIX
+from tests.privacy import canary
+
+READY = b"Onetime is ready at "
+START_SECONDS = 30
+STOP_SECONDS = 60
+
+
+class Server:
+    """`said` holds what it has written to each stream so far."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.data = folder / "data"
+        self.said = {"stdout": b"", "stderr": b""}
+        self._ready = threading.Event()
+        environ = {name: value for name, value in os.environ.items() if PREFIX not in name}
+        given = {"PORT": "0", "DATA_DIR": str(self.data), "DISK_RESERVE": "1000000", **settings}
+        environ |= {PREFIX + name: value for name, value in given.items()}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "onetime", "serve"],
+            cwd=folder,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert self._process.stdout
+        assert self._process.stderr
+        self._listeners = [
+            self._listen("stdout", self._process.stdout),
+            self._listen("stderr", self._process.stderr),
+        ]
+        if not self._ready.wait(START_SECONDS) or self._process.poll() is not None:
+            self.kill()
+            raise AssertionError(f"the server did not start: {self.said}")
+        line = next(line for line in self.said["stdout"].splitlines() if line.startswith(READY))
+        self.url = line.split()[-1].decode()
+
+    def _listen(self, name: str, stream: IO[bytes]) -> threading.Thread:
+        def listen() -> None:
+            with stream:
+                for line in stream:
+                    self.said[name] += line
+                    if line.startswith(READY):
+                        self._ready.set()
+            self._ready.set()
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        return thread
+
+    def places(self) -> dict[str, bytes]:
+        """Everything it has written anywhere."""
+        return canary.read(self.data) | self.said
+
+    def rows(self, statement: str) -> list[tuple[object, ...]]:
+        """Asks the database past the server."""
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.data}/vault.db?mode=ro", uri=True)
+        ) as db:
+            return db.execute(statement).fetchall()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(STOP_SECONDS)
+        self._join()
+        return code
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._join()
+
+    def _join(self) -> None:
+        for each in self._listeners:
+            each.join(STOP_SECONDS)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[Server]:
+    server = Server(folder, **settings)
+    try:
+        yield server
+    finally:
+        server.kill()

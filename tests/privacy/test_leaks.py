@@ -1,0 +1,141 @@
+"""Nothing that people send turns up in what the server prints or in any file it writes.
+
+Each way through the service is taken against a live server, once straight and once through a proxy that it trusts; then
+every form of every canary is looked for, while it runs and after it has stopped.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from onetime.crypto import ids
+from onetime.log import FIELDS
+from tests.privacy import canary, journeys
+from tests.privacy.canary import Canary
+from tests.privacy.journeys import CANARIES, SECRET, Visitor
+from tests.privacy.server import Server, serving
+
+
+def api(visitor: Visitor, _server: Server) -> None:
+    journeys.use_api(visitor)
+    journeys.share_by_api(visitor)
+
+
+def pages(visitor: Visitor, _server: Server) -> None:
+    journeys.use_pages(visitor)
+    journeys.share_by_page(visitor, passphrase=journeys.PASSPHRASE.value)
+
+
+def wrong_requests(visitor: Visitor, _server: Server) -> None:
+    key, _ = journeys.share(visitor, passphrase=journeys.PASSPHRASE.value)
+    journeys.hostile(visitor, key)
+
+
+WAYS: dict[str, Callable[[Visitor, Server], None]] = {
+    "API v1": api,
+    "pages": pages,
+    "wrong requests": wrong_requests,
+}
+
+
+@dataclass
+class Run:
+    """What was found after one way had been taken."""
+
+    running: dict[str, bytes]
+    stopped: dict[str, bytes] = field(default_factory=dict)
+    exit_code: int = -1
+    keys: list[Canary] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module", params=list(WAYS))
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    folder = tmp_path_factory.mktemp("server")
+    with serving(folder, TRUSTED_PROXIES="127.0.0.1", METRICS="on") as server:
+        straight = Visitor(server.url)
+        proxied = [
+            Visitor(server.url, source="127.0.0.1", forwarded=forwarded)
+            for forwarded in (
+                journeys.FORWARDED,
+                f"{journeys.JUNK.value}, {journeys.FORWARDED_6}",
+            )
+        ]
+        for visitor in (straight, *proxied):
+            WAYS[request.param](visitor, server)
+        metrics = Visitor(server.url, source="127.0.0.1").send("GET", "/metrics")
+        assert metrics.status == 200
+        run = Run(server.places() | {"metrics": metrics.content})
+        run.keys = [each for visitor in (straight, *proxied) for each in visitor.given]
+        run.exit_code = server.stop()
+        run.stopped = server.places()
+        yield run
+
+
+def test_nothing_that_was_sent_is_anywhere_while_it_runs(run: Run) -> None:
+    assert {"vault.db", "vault.db-wal", "root.key", "stdout", "stderr"} <= run.running.keys()
+    assert canary.search(canary.needles(CANARIES), run.running) == []
+
+
+def test_nothing_that_was_sent_is_anywhere_after_it_stopped(run: Run) -> None:
+    assert run.exit_code == 0
+    assert canary.search(canary.needles(CANARIES), run.stopped) == []
+
+
+def test_no_key_that_was_given_out_is_anywhere(run: Run) -> None:
+    assert run.keys
+    for places in (run.running, run.stopped):
+        assert canary.search(canary.needles(run.keys), places) == []
+
+
+def test_the_store_does_know_them_by_their_own_hashes(run: Run) -> None:
+    """Else the search above would look at the wrong files."""
+    everything = b"".join(run.running.values())
+
+    names = [each for each in run.keys if each.name in {"secret key", "receipt key"}]
+
+    for each in names:
+        own = ids.secret_id if each.name == "secret key" else ids.receipt_id
+        assert own(each.value) in everything
+
+
+def test_the_log_holds_its_fields_alone_and_something_of_every_request(run: Run) -> None:
+    lines = run.stopped["stderr"].splitlines()
+
+    assert lines
+    for line in lines:
+        found = journeys.json.loads(line)
+        assert found.keys() <= set(FIELDS), line
+
+
+def test_the_answers_did_hold_what_is_looked_for(run: Run) -> None:
+    """The canaries are the ones that were really sent."""
+    assert SECRET.core in SECRET.value
+    assert all(each.core in each.value for each in CANARIES if "address" not in each.name)
+
+
+@pytest.mark.parametrize("passphrase", ["", journeys.PASSPHRASE.value])
+def test_a_secret_that_was_read_or_burned_is_in_no_file(passphrase: str, tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        visitor = Visitor(server.url)
+        with_passphrase = {"passphrase": passphrase} if passphrase else {}
+        read, _ = journeys.share(visitor, **with_passphrase)
+        _, burned = journeys.share(visitor, **with_passphrase)
+        long, _ = journeys.share(visitor, secret=SECRET.value * 800, **with_passphrase)
+        journeys.share(visitor, **with_passphrase)
+        bodies = {
+            f"body {number}, {at}": chunk
+            for number, body in server.rows("SELECT number, body FROM secret")
+            for at, chunk in enumerate(canary.chunks(bytes(body)))  # type: ignore[call-overload]
+        }
+        lying = canary.search(bodies, server.places())
+        assert {each.split(" ")[2] for each in lying} == {"1,", "2,", "3,", "4,"}
+
+        assert visitor.form(f"/api/v1/secret/{read}", with_passphrase).status == 200
+        assert visitor.form(f"/api/v1/secret/{long}", with_passphrase).status == 200
+        assert visitor.form(f"/api/v1/private/{burned}/burn", with_passphrase).status == 200
+        assert server.stop() == 0
+
+        left = canary.search(bodies, server.places())
+        assert {each.split(" ")[2] for each in left} == {"4,"}
