@@ -1,0 +1,212 @@
+"""Load from processes of their own: a storm on one secret at a time, and a mix of everything.
+
+Each process writes a history of its own. It ends when its time is over or when the server is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import random
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.faults.client import Client, Keys, keys_of
+from tests.faults.history import Act, History, Operation, Outcome
+
+BARRIER_SECONDS = 60.0
+
+Race = Literal["reveal", "burn", "both"]  # what the callers of a storm do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A secret that everybody wants at once."""
+
+    keys: Keys
+    race: Race
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one process does; it may have `connections` requests open at a time."""
+
+    base: str
+    folder: Path
+    process: str
+    seed: int
+    connections: int
+
+
+class Storm:
+    """Processes that meet before each target and then all ask for it at once."""
+
+    def __init__(self, plans: Sequence[Plan], targets: Sequence[Target]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._barrier = context.Barrier(len(plans))
+        self._processes = [
+            context.Process(target=_storm, args=(plan, targets, self._barrier), daemon=True)
+            for plan in plans
+        ]
+
+    def run(self) -> None:
+        with _running(self._processes):
+            for process in self._processes:
+                process.join()
+        if any(process.exitcode for process in self._processes):
+            raise RuntimeError("a process of the storm failed")
+
+
+@contextlib.contextmanager
+def mix(plans: Sequence[Plan], seconds: float) -> Iterator[None]:
+    """Mixed load while the block runs; it ends after `seconds`, or when the server is gone.
+
+    Leaving the block waits for that. Entering it waits until every process has begun.
+    """
+    context: SpawnContext = multiprocessing.get_context("spawn")
+    begun = context.Barrier(len(plans) + 1)
+    processes = [
+        context.Process(target=_mix, args=(plan, seconds, begun), daemon=True) for plan in plans
+    ]
+    with _running(processes):
+        begun.wait(BARRIER_SECONDS)
+        yield
+        for process in processes:
+            process.join()
+    if any(process.exitcode for process in processes):
+        raise RuntimeError("a process of the load failed")
+
+
+@contextlib.contextmanager
+def _running(processes: Sequence[SpawnProcess]) -> Iterator[None]:
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            if process.is_alive():
+                process.kill()
+            process.join()
+
+
+def _storm(plan: Plan, targets: Sequence[Target], barrier: Barrier) -> None:
+    history = History(plan.folder / f"{plan.process}.jsonl")
+    asyncio.run(_run_storm(plan, targets, barrier, history))
+    history.close()
+
+
+async def _run_storm(
+    plan: Plan, targets: Sequence[Target], barrier: Barrier, history: History
+) -> None:
+    rng = random.Random(f"{plan.seed} {plan.process}")
+    clients = [Client(plan.base, history, plan.process) for _ in range(plan.connections)]
+    for target in targets:
+        for client in clients:
+            await client.connection.open()
+        # Blocks the loop, on purpose: nothing else is to run, and all processes go on at once.
+        barrier.wait(BARRIER_SECONDS)
+        acts = [_act(target.race, rng) for _ in clients]
+        await asyncio.gather(
+            *(_take(client, target.keys, act) for client, act in zip(clients, acts, strict=True))
+        )
+        await clients[0].receipt(target.keys)
+    for client in clients:
+        client.close()
+
+
+def _act(race: Race, rng: random.Random) -> Act:
+    if race == "both":
+        return rng.choice([Act.REVEAL, Act.BURN])
+    return Act(race)
+
+
+async def _take(client: Client, keys: Keys, act: Act) -> Operation:
+    return await (client.burn(keys) if act is Act.BURN else client.reveal(keys))
+
+
+def _mix(plan: Plan, seconds: float, begun: Barrier) -> None:
+    history = History(plan.folder / f"{plan.process}.jsonl")
+    begun.wait(BARRIER_SECONDS)
+    asyncio.run(_run_mix(plan, time.monotonic() + seconds, history))
+    history.close()
+
+
+async def _run_mix(plan: Plan, until: float, history: History) -> None:
+    # A story has up to three requests open at once, so a third as many stories as connections.
+    stories = max(1, plan.connections // 3)
+    await asyncio.gather(*(_stories(plan, number, until, history) for number in range(stories)))
+
+
+async def _stories(plan: Plan, number: int, until: float, history: History) -> None:
+    rng = random.Random(f"{plan.seed} {plan.process} {number}")
+    clients = [Client(plan.base, history, plan.process) for _ in range(3)]
+    told = 0
+    with contextlib.suppress(OSError):  # nobody listens any more
+        while time.monotonic() < until:
+            told += 1
+            await _story(rng, clients, f"{plan.process}.{number}.{told}")
+    for client in clients:
+        client.close()
+
+
+async def _story(rng: random.Random, clients: Sequence[Client], marker: str) -> None:
+    """What may happen to one secret. A third of them are left for whoever comes after."""
+    one, two, three = clients
+    size = rng.choice([40, 100, 100, 1000, 1000, 8000])
+    keys = await one.conceal(marker, size=size, ttl=rng.choice([600, 3600, 86_400]))
+    if keys is None:
+        return
+    match rng.randrange(9):
+        case 0 | 1:
+            await _all(one.reveal(keys), two.reveal(keys), three.reveal(keys))
+        case 2:
+            await _all(one.reveal(keys), two.burn(keys), three.receipt(keys))
+        case 3:
+            await _all(one.burn(keys), two.burn(keys), three.reveal(keys))
+        case 4:
+            await one.receipt(keys)
+            await one.reveal(keys)
+            await one.receipt(keys)
+        case 5:
+            await one.burn(keys)
+            await _all(one.reveal(keys), two.receipt(keys))
+        case _:
+            pass
+
+
+async def _all(*asked: Coroutine[Any, Any, Operation]) -> None:
+    """Wait for every one, then pass on the first error."""
+    done = await asyncio.gather(*asked, return_exceptions=True)
+    for each in done:
+        if isinstance(each, BaseException):
+            raise each
+
+
+async def audit(
+    base: str, history: History, done: Sequence[Operation], *, process: str, connections: int = 16
+) -> None:
+    """Ask about every secret that was acknowledged: its receipt, its value, its value again, its receipt.
+
+    After that the judge can say of each what became of it.
+    """
+    known = [keys for operation in done if (keys := keys_of(operation))]
+    waiting = iter(known)
+
+    async def ask(client: Client) -> None:
+        for keys in waiting:
+            await client.receipt(keys)
+            await client.reveal(keys)
+            again = await client.reveal(keys)
+            if again.outcome is Outcome.REFUSED:
+                await client.burn(keys)
+            await client.receipt(keys)
+        client.close()
+
+    await asyncio.gather(*(ask(Client(base, history, process)) for _ in range(connections)))

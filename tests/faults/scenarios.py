@@ -1,0 +1,461 @@
+"""The scenarios: what is done to a server. Each writes a history and judges nothing itself, but for what no request can show.
+
+A scenario is a function from a `Run` to nothing. `SCENARIOS` is the list; `perform` runs one and judges it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults import load
+from tests.faults.client import Client, Keys
+from tests.faults.history import Event, History, Kind, Outcome, operations, read
+from tests.faults.judge import Verdict, judge
+from tests.faults.server import ONETIME, Failed, Server, small_disk
+
+SWEEP_SECONDS = 600  # the server's promise: what has expired is swept within this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much of it. `disk_bytes` and `reserve_bytes` are those of the small disk."""
+
+    processes: int = 4
+    connections: int = 16  # of each process
+    storms: int = 100  # secrets that everybody wants at once
+    mix_seconds: float = 8.0
+    kills: int = 20
+    load_seconds: float = 1.5  # before each kill or stop
+    stops: int = 5
+    slow: int = 24  # requests that surely run when the server is asked to stop
+    disk_bytes: int = 48_000_000
+    reserve_bytes: int = 8_000_000
+    keep: int = 120  # secrets that are there before the disk fills or the clock turns
+    resume_seconds: float = 120.0  # until creates go on, once there is room again
+    sweep_seconds: float = SWEEP_SECONDS + 30.0  # of real time, until a sweep has surely been
+
+
+FULL = Size()
+QUICK = Size(
+    processes=2,
+    storms=12,
+    mix_seconds=1.0,
+    kills=3,
+    load_seconds=0.5,
+    stops=1,
+    slow=8,
+    disk_bytes=24_000_000,
+    keep=40,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One performance of a scenario against one kind of server."""
+
+    command: Sequence[str]
+    folder: Path
+    history: History
+    seed: int
+    size: Size
+
+    def server(
+        self,
+        *,
+        data_dir: Path | None = None,
+        settings: dict[str, str] | None = None,
+        shifted: bool = False,
+    ) -> Server:
+        return Server(
+            self.command,
+            self.folder,
+            self.history,
+            data_dir=data_dir,
+            settings=settings,
+            shifted=shifted,
+        )
+
+    def plans(self, server: Server, name: str) -> list[load.Plan]:
+        """One for each process; `name` tells this turn's processes from all others."""
+        return [
+            load.Plan(
+                base=server.base,
+                folder=self.folder,
+                process=f"{name}-{number}",
+                seed=self.seed,
+                connections=self.size.connections,
+            )
+            for number in range(self.size.processes)
+        ]
+
+    def client(self, server: Server, process: str = "main") -> Client:
+        return Client(server.base, self.history, process)
+
+    def audit(self, server: Server, processes: str = "*", markers: str = "") -> None:
+        """Ask about every secret that these processes shared, whose marker begins so."""
+        done = [
+            each
+            for each in operations(read(self.folder, processes))
+            if each.marker.startswith(markers)
+        ]
+        asyncio.run(load.audit(server.base, self.history, done, process="audit"))
+
+    def broken(self, rule: str, text: str) -> None:
+        self.history.add(Event.broken(rule, text))
+
+
+# --- races ---
+
+
+def race(run: Run) -> None:
+    """Many readers in several processes on one secret at a time, then a mix of everything."""
+    _race(run, workers=1)
+
+
+def race_workers(run: Run) -> None:
+    """The same against four processes of the server."""
+    _race(run, workers=4)
+
+
+def _race(run: Run, workers: int) -> None:
+    server = run.server(settings={"ONETIME_WORKERS": str(workers)})
+    try:
+        server.start()
+        targets = asyncio.run(_targets(run, server))
+        load.Storm(run.plans(server, "storm"), targets).run()
+        with load.mix(run.plans(server, "mix"), run.size.mix_seconds):
+            pass
+        run.audit(server)
+        server.check_alive()
+    finally:
+        server.end()
+
+
+async def _targets(run: Run, server: Server) -> list[load.Target]:
+    rng = random.Random(run.seed)
+    client = run.client(server)
+    targets = []
+    for number in range(run.size.storms):
+        keys = await client.conceal(f"target.{number}", size=rng.choice([40, 2000]))
+        if keys:
+            kind: load.Race = rng.choice(["reveal", "reveal", "reveal", "both", "burn"])
+            targets.append(load.Target(keys=keys, race=kind))
+    client.close()
+    return targets
+
+
+# --- kill -9 ---
+
+
+def kill(run: Run) -> None:
+    """SIGKILL to the whole process group in mid-load, and a start on the same data, again and again."""
+    rng = random.Random(run.seed)
+    waiting: list[str] = []
+    server = run.server()
+    try:
+        server.start()
+        for turn in range(run.size.kills):
+            with load.mix(run.plans(server, f"kill{turn}"), 60):
+                time.sleep(run.size.load_seconds * rng.uniform(0.5, 1.5))
+                server.kill()
+            server.start()
+            # Half of what is left has to survive the next kill as well.
+            waiting.append(f"kill{turn}-*")
+            if turn % 2 or turn == run.size.kills - 1:
+                for processes in waiting:
+                    run.audit(server, processes)
+                waiting.clear()
+        server.check_alive()
+    finally:
+        server.end()
+
+
+# --- SIGTERM ---
+
+
+def term(run: Run) -> None:
+    """SIGTERM under load: what runs is finished, the exit code is 0, what was acknowledged is there afterwards."""
+    server = run.server()
+    try:
+        server.start()
+        for turn in range(run.size.stops):
+            with load.mix(run.plans(server, f"term{turn}"), 60):
+                time.sleep(run.size.load_seconds)
+                asyncio.run(_stop_amid(run, server, turn))
+            server.start()
+            run.audit(server, f"term{turn}-*")
+            run.audit(server, "main", f"slow{turn}.")
+        server.check_alive()
+    finally:
+        server.end()
+
+
+async def _stop_amid(run: Run, server: Server, turn: int) -> None:
+    """Stop it while requests run whose body has not quite arrived, and some that hash a passphrase."""
+
+    async def slow(number: int) -> None:
+        client = run.client(server)
+        with contextlib.suppress(OSError):
+            await client.conceal(f"slow{turn}.{number}", size=2000, hold=0.6)
+        client.close()
+
+    async def hashed(number: int) -> None:
+        await asyncio.sleep(0.15)
+        client = run.client(server)
+        with contextlib.suppress(OSError):
+            await client.conceal(f"slow{turn}.hashed.{number}", passphrase="correct horse")
+        client.close()
+
+    async def stop() -> None:
+        await asyncio.sleep(0.3)
+        since = server.signal_stop()
+        await asyncio.to_thread(server.wait_stopped, since)
+
+    numbers = range(run.size.slow)
+    await asyncio.gather(stop(), *map(slow, numbers), *map(hashed, numbers))
+
+
+# --- full disk ---
+
+
+def disk(run: Run) -> None:
+    """A full disk, twice: somebody else fills it and removes that again; then secrets fill it and expire.
+
+    Both times creates are refused, reveals and burns go on, and creates go on once there is room, without a restart.
+    """
+    with small_disk(run.folder, run.size.disk_bytes) as mounted:
+        server = run.server(
+            data_dir=mounted / "data",
+            settings={"ONETIME_DISK_RESERVE": str(run.size.reserve_bytes)},
+            shifted=True,
+        )
+        try:
+            server.start()
+            asyncio.run(_fill_from_outside(run, server, mounted / "filler"))
+            asyncio.run(_fill_with_secrets(run, server))
+            run.audit(server)
+            server.check_alive()
+        finally:
+            server.end()
+
+
+async def _fill_from_outside(run: Run, server: Server, filler: Path) -> None:
+    kept = await _keep(run, server, "outside", ttl=86_400)
+    since = time.monotonic()
+    await asyncio.to_thread(_write_until_full, filler)
+    # What little the server may have kept open for itself is soon used.
+    refused = await _create_until_refused(run, server, "outside.full", ttl=86_400)
+    if not refused:
+        run.broken("no-refusal", "creates went on although the disk was full")
+    await _take_some(run, server, kept, "while the disk was full")
+    await asyncio.to_thread(filler.unlink)
+    await _await_room(run, server, "outside.again", "the disk had room again")
+    run.history.add(Event.now(Kind.FULL, since=since))
+
+
+async def _fill_with_secrets(run: Run, server: Server) -> None:
+    ttl = (
+        3 * SWEEP_SECONDS
+    )  # longer than it takes to fill the disk, and their receipts outlive the sweep
+    kept = await _keep(run, server, "inside", ttl=86_400)
+    since = time.monotonic()
+    refused = await _create_until_refused(run, server, "inside.full", ttl=ttl)
+    if not refused:
+        run.broken("no-refusal", "creates went on and on")
+    await _take_some(run, server, kept, "while the vault filled the disk")
+    server.shift_clock(ttl + SWEEP_SECONDS)
+    await _await_room(
+        run, server, "inside.again", "what filled it had been swept", run.size.sweep_seconds
+    )
+    run.history.add(Event.now(Kind.FULL, since=since))
+
+
+async def _keep(run: Run, server: Server, name: str, *, ttl: int, size: int = 600) -> list[Keys]:
+    client = run.client(server)
+    kept = [
+        await client.conceal(f"{name}.kept.{number}", size=size, ttl=ttl)
+        for number in range(run.size.keep)
+    ]
+    client.close()
+    return [keys for keys in kept if keys]
+
+
+def _write_until_full(path: Path) -> None:
+    block = b"\0" * 65_536
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while len(block) > 1:
+            if file.write(block) < len(block):
+                block = block[: len(block) // 2]
+
+
+async def _create_until_refused(run: Run, server: Server, name: str, *, ttl: int) -> bool:
+    """Eight callers at once, until each has been refused five times; false if that never came."""
+    most = 2 * run.size.disk_bytes // 60_000
+
+    async def fill(caller: int) -> bool:
+        client = run.client(server, f"{name}.{caller}")
+        refused, number = 0, 0
+        while refused < 5 and number < most:
+            number += 1
+            keys = await client.conceal(f"{name}.{caller}.{number}", size=60_000, ttl=ttl)
+            refused += keys is None
+        client.close()
+        return refused == 5
+
+    return all(await asyncio.gather(*(fill(caller) for caller in range(8))))
+
+
+async def _take_some(run: Run, server: Server, kept: Sequence[Keys], when: str) -> None:
+    """Read a third and burn a third: every one has to succeed."""
+    client = run.client(server)
+    failed = 0
+    for number, keys in enumerate(kept):
+        if number % 3 == 0:
+            failed += (await client.reveal(keys)).outcome is not Outcome.OK
+        elif number % 3 == 1:
+            failed += (await client.burn(keys)).outcome is not Outcome.OK
+        await client.receipt(keys)
+    client.close()
+    if failed:
+        run.broken("takes-stopped", f"{failed} reveals and burns failed {when}")
+
+
+async def _await_room(
+    run: Run, server: Server, name: str, when: str, patience: float = 0.0
+) -> None:
+    patience = patience or run.size.resume_seconds
+    client = run.client(server)
+    deadline = time.monotonic() + patience
+    created = 0
+    number = 0
+    while created < 5 and time.monotonic() < deadline:
+        number += 1
+        keys = await client.conceal(f"{name}.{number}", size=60_000, ttl=86_400)
+        created = created + 1 if keys else 0
+        if not keys:
+            await asyncio.sleep(0.2)
+    client.close()
+    if created < 5:
+        run.broken("did-not-resume", f"creates were refused for {patience:.0f} s after {when}")
+
+
+# --- the clock ---
+
+
+def clock(run: Run) -> None:
+    """Time passes and turns back: secrets at their second, a jump forward, the sweep, and an hour backwards.
+
+    What was read, burned or swept stays gone all the while, and everything else is there.
+    """
+    server = run.server(settings={"ONETIME_DISK_RESERVE": "0"}, shifted=True)
+    data = run.folder / "data"
+    try:
+        server.start()
+        long = asyncio.run(_keep(run, server, "long", ttl=86_400))
+        asyncio.run(_at_their_second(run, server))
+        empty = _size_of(data)
+        swept = asyncio.run(_keep(run, server, "swept", ttl=2 * SWEEP_SECONDS, size=60_000))
+        asyncio.run(_take_some(run, server, long[: len(long) // 2], "before the clock turned"))
+
+        # Receipts live twice as long as their secrets, so those of the swept ones are still there.
+        server.shift_clock(3 * SWEEP_SECONDS + 60)
+        _await_sweep(run, data, empty + len(swept) * 60_000 // 4)
+        before = time.time() + 2 * SWEEP_SECONDS + 60
+        run.history.add(Event.now(Kind.SWEPT, before=before))
+        asyncio.run(_ask_again(run, server, [*long[: len(long) // 2], *swept]))
+
+        server.shift_clock(-3600)
+        asyncio.run(_ask_again(run, server, [*long[: len(long) // 2], *swept]))
+        asyncio.run(_keep(run, server, "earlier", ttl=86_400))
+        server.stop()
+        server.start()
+        run.audit(server)
+        server.check_alive()
+    finally:
+        server.end()
+
+
+async def _at_their_second(run: Run, server: Server) -> None:
+    """Read secrets of one minute just before and just after their second, one at a time."""
+    short = await _keep(run, server, "short", ttl=60)
+    client = run.client(server)
+    server.shift_clock(58)
+    for keys in short:
+        await client.receipt(keys)
+        await client.reveal(keys)
+        await client.receipt(keys)
+        await asyncio.sleep(3.0 / len(short))
+    client.close()
+
+
+def _await_sweep(run: Run, data: Path, size_bytes: int) -> None:
+    """Until the data directory is no larger than that: the only sign of a sweep that can be seen from outside."""
+    deadline = time.monotonic() + run.size.sweep_seconds
+    while _size_of(data) > size_bytes:
+        if time.monotonic() > deadline:
+            run.broken(
+                "never-swept", f"what expired takes space {run.size.sweep_seconds:.0f} s later"
+            )
+            return
+        time.sleep(0.1)
+
+
+def _size_of(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
+async def _ask_again(run: Run, server: Server, gone: Sequence[Keys]) -> None:
+    client = run.client(server)
+    for keys in gone:
+        await client.receipt(keys)
+        await client.reveal(keys)
+        await client.burn(keys)
+    client.close()
+
+
+# --- all of them ---
+
+SCENARIOS: dict[str, Callable[[Run], None]] = {
+    "race": race,
+    "race-workers": race_workers,
+    "kill": kill,
+    "term": term,
+    "disk": disk,
+    "clock": clock,
+}
+
+# What a scenario cannot do without, by the names of tests/needs.py.
+NEEDS: dict[str, tuple[str, ...]] = {"disk": ("root",)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    name: str
+    seconds: float
+    verdict: Verdict
+
+
+def perform(
+    name: str, folder: Path, *, seed: int, size: Size, command: Sequence[str] = ONETIME
+) -> Result:
+    """Run one scenario in an empty folder, which keeps its histories, and judge it."""
+    since = time.monotonic()
+    history = History(folder / "main.jsonl")
+    run = Run(command=command, folder=folder, history=history, seed=seed, size=size)
+    try:
+        SCENARIOS[name](run)
+    except (Failed, OSError) as error:
+        run.broken("failed", f"{type(error).__name__}: {error}")
+    finally:
+        history.close()
+    return Result(name=name, seconds=time.monotonic() - since, verdict=judge(read(folder)))
