@@ -76,7 +76,7 @@ CREATE TABLE receipt (
     receipt_id BLOB NOT NULL UNIQUE,
     secret_id BLOB NOT NULL UNIQUE,
     kind TEXT NOT NULL,
-    state TEXT NOT NULL,                -- new, revealed, burned; expired is computed
+    state TEXT NOT NULL,                -- new, revealed, burned; expired is computed until it is swept
     has_passphrase INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     secret_expires_at INTEGER NOT NULL,
@@ -149,7 +149,7 @@ FIND = """SELECT number, kind, has_passphrase, created_at, secret_expires_at FRO
 WHERE secret_id = ? AND state = 'new' AND secret_expires_at > ?"""
 PEEK = """SELECT kind, has_passphrase, created_at, secret_expires_at, head FROM receipt JOIN secret USING (number)
 WHERE secret_id = ? AND state = 'new' AND secret_expires_at > ?"""
-END = "UPDATE receipt SET state = ?, ended_at = ?, wrong_tries = wrong_tries - ? WHERE number = ?"
+END = "UPDATE receipt SET state = ?, ended_at = ?, wrong_tries = max(wrong_tries - ?, 0) WHERE number = ?"
 RECEIPT_COLUMNS = """receipt_id, secret_id, kind, state, has_passphrase, created_at, secret_expires_at, expires_at,
 ended_at, acknowledged, wrong_tries, wrapped, listing"""
 RECEIPT = f"SELECT {RECEIPT_COLUMNS} FROM receipt WHERE receipt_id = ?1 AND expires_at > ?2"  # noqa: S608
@@ -479,7 +479,7 @@ class SqliteVault:
 
     async def sweep(self) -> Swept:
         swept = await self._submit(_sweep)
-        if swept.secrets:
+        if swept.secrets or swept.receipts or swept.others:
             self._removed = True
         return swept
 
@@ -609,10 +609,11 @@ class SqliteVault:
             raise
         try:
             db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # sqlite3.Error; MemoryError is SQLite's SQLITE_NOMEM
+            happened = self._has_happened(token)
             if _is(error, sqlite3.SQLITE_FULL):
                 self._reserve.release()
-            if not self._has_happened(token):
+            if not happened:
                 raise
         if tx.removed:
             self._removed = True
@@ -737,9 +738,10 @@ def _put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored
         if row is not None:
             return Stored(earlier=row[0])
     known = tx.one(
-        "SELECT number FROM receipt WHERE secret_id = ? OR receipt_id = ?",
+        "SELECT number FROM receipt WHERE secret_id = ?1 OR receipt_id = ?2 OR listing_id = ?3",
         secret.secret_id,
         secret.receipt_id,
+        secret.listing_id,
     )
     if known is not None:
         return _put_again(tx, known[0], secret)
@@ -777,20 +779,28 @@ def _put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored
 
 def _put_again(tx: Transaction, number: int, secret: NewSecret) -> Stored:
     row = tx.one(
-        """SELECT secret_id, receipt_id, state, created_at, secret_expires_at, wrapped, head, body
+        """SELECT state, secret_id, receipt_id, kind, has_passphrase, created_at, secret_expires_at,
+        receipt.expires_at, key_number, head, body, wrapped, owner, listing_id, listing
         FROM receipt JOIN secret USING (number) WHERE number = ? AND secret_expires_at > ?""",
         number,
         tx.now,
     )
     same = (
+        State.NEW.value,
         secret.secret_id,
         secret.receipt_id,
-        State.NEW.value,
+        secret.kind.value,
+        secret.has_passphrase,
         secret.created_at,
         secret.expires_at,
-        secret.wrapped,
+        secret.receipt_expires_at,
+        secret.key_number,
         secret.head,
         secret.body,
+        secret.wrapped,
+        secret.owner,
+        secret.listing_id,
+        secret.listing,
     )
     if row != same:
         raise Conflict("There is, or was, something else under this id")
@@ -823,13 +833,24 @@ def _debit(tx: Transaction, debits: Sequence[Debit]) -> Debited:
             "SELECT used, window_ends_at, locked_until FROM counter WHERE key = ?", debit.key
         ) or (0, 0, 0)
         budget = debit.budget
+        # A clock that was set back must stretch neither window nor lock.
+        latest = tx.now + budget.window, tx.now + budget.lock
+        if window_ends_at > latest[0] or locked_until > latest[1]:
+            window_ends_at, locked_until = (
+                min(window_ends_at, latest[0]),
+                min(locked_until, latest[1]),
+            )
+            tx.run(
+                "UPDATE counter SET window_ends_at = ?, locked_until = ? WHERE key = ?",
+                window_ends_at,
+                locked_until,
+                debit.key,
+            )
         if locked_until > tx.now:
             return Debited(refused=index, retry_after=locked_until - tx.now)
         if window_ends_at <= tx.now or locked_until:
             # The window is over, or a lock was served: from the start again.
             used, window_ends_at, locked_until = 0, tx.now + budget.window, 0
-        # A clock that was set back must not stretch a window.
-        window_ends_at = min(window_ends_at, tx.now + budget.window)
         if used >= budget.limit:
             return Debited(refused=index, retry_after=window_ends_at - tx.now)
         used += 1
@@ -863,6 +884,13 @@ def _sweep(tx: Transaction) -> Swept:
             SWEEP_ROWS,
         )
 
+    # The receipt learns it with the removal: a clock set back must not call new what is no more.
+    tx.run(
+        """UPDATE receipt SET state = 'expired', ended_at = secret_expires_at WHERE state = 'new' AND number IN
+        (SELECT number FROM secret WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)""",
+        before,
+        SWEEP_ROWS,
+    )
     secrets = remove("secret")
     # Only when no expired content is left: a receipt outlives its secret, whatever the order of expiries.
     receipts = 0 if secrets == SWEEP_ROWS else remove("receipt")
