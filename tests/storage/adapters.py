@@ -1,0 +1,206 @@
+"""The stores that keep the contract, and how a test opens them: again and again, here and in other processes.
+
+A new adapter is one line in ADAPTERS: how to open it, and where its files lie. What goes wrong on purpose is `Faults`; the
+adapter's opener turns it into errors of its own store.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from onetime.model import Kind
+from onetime.storage.port import NewSecret, VaultStore
+from onetime.storage.vault.sqlite import SqliteVault
+
+# When every test begins: any instant will do, but not one at which differences could hide.
+START = 1_700_000_000
+HOUR = 3600
+DAY = 86_400
+# How long the store waits for the proof of a commit, where a test wants it in vain.
+SHORT_PROOF = 0.3
+
+
+@dataclass(slots=True)
+class Clock:
+    """The store's clock; time passes by `clock.now += 60`."""
+
+    now: float = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(slots=True)
+class Faults:
+    """What goes wrong inside the store, and what it was told.
+
+    `broken` is an id: a statement that writes with it among its values fails with `error`; `how_often` bounds that.
+    `commit`: the next commit fails as "undone" or as "done": in both cases the store hears the same error. `refuses`: new
+    connections are refused. `gate`, once cleared, stops the writer where its next transaction would begin.
+    """
+
+    broken: bytes | None = None
+    error: str = "full"
+    how_often: int = 1_000_000
+    commit: str | None = None
+    refuses: bool = False
+    gate: threading.Event = field(default_factory=threading.Event)
+    begun: int = 0
+    committed: int = 0
+    refused: int = 0
+    told: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def connect(self, path: Path, **options: Any) -> sqlite3.Connection:
+        if self.refuses:
+            self.refused += 1
+            raise _sqlite_error("unable to open database file", sqlite3.SQLITE_CANTOPEN)
+        db = sqlite3.connect(path, factory=BreakingConnection, **options)
+        db.faults = self
+        return db
+
+
+class BreakingConnection(sqlite3.Connection):
+    """Fails as `faults` says, in the way SQLite does: SQLITE_FULL and SQLITE_IOERR roll the transaction back unasked."""
+
+    faults: Faults
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        faults = getattr(self, "faults", None)
+        if faults is None:
+            return super().execute(sql, parameters)
+        faults.told.append(sql)
+        if sql == "BEGIN IMMEDIATE":
+            faults.begun += 1
+            faults.gate.wait()
+        if sql == "COMMIT":
+            return self._commit(faults)
+        if (
+            self.in_transaction
+            and faults.broken is not None
+            and faults.how_often
+            and not sql.lstrip().startswith("SELECT")
+            and faults.broken in tuple(parameters)
+        ):
+            faults.how_often -= 1
+            super().execute("ROLLBACK")
+            raise _named_error(faults.error)
+        return super().execute(sql, parameters)
+
+    def _commit(self, faults: Faults) -> sqlite3.Cursor:
+        fault, faults.commit = faults.commit, None
+        if fault == "undone":
+            raise _named_error("ioerr")
+        done = super().execute("COMMIT")
+        faults.committed += 1
+        if fault == "done":
+            raise _named_error("ioerr")
+        return done
+
+
+def _named_error(name: str) -> sqlite3.OperationalError:
+    if name == "full":
+        return _sqlite_error("database or disk is full", sqlite3.SQLITE_FULL)
+    return _sqlite_error("disk I/O error", sqlite3.SQLITE_IOERR)
+
+
+def _sqlite_error(message: str, code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(message)
+    error.sqlite_errorcode = code
+    return error
+
+
+# Opens the store at an address. It travels to other processes, so it can be pickled.
+Opener = Callable[..., Awaitable[VaultStore]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSqlite:
+    kind: type[SqliteVault] = SqliteVault
+
+    async def __call__(
+        self,
+        address: str,
+        clock: Callable[[], float],
+        *,
+        faults: Faults | None = None,
+        **options: Any,
+    ) -> VaultStore:
+        if faults is not None:
+            options.setdefault("connect", faults.connect)
+        return await self.kind.open(Path(address), clock=clock, **options)
+
+
+def sqlite_files(address: str) -> Iterable[Path]:
+    return Path(address).parent.glob(f"{Path(address).name}*")
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    name: str
+    open: Opener
+    files: Callable[[str], Iterable[Path]]
+
+
+ADAPTERS = (Adapter("sqlite", OpenSqlite(), sqlite_files),)
+
+
+@dataclass(slots=True)
+class Place:
+    """An empty store of one adapter, to be opened any number of times. `close` closes all that were opened."""
+
+    adapter: Adapter
+    address: str
+    opened: list[VaultStore] = field(default_factory=list)
+
+    async def open(self, clock: Callable[[], float], **options: Any) -> Any:
+        store = await self.adapter.open(self.address, clock, **options)
+        self.opened.append(store)
+        return store
+
+    def files(self) -> list[Path]:
+        """Every file in which the store keeps something; none for a store behind a network."""
+        return sorted(self.adapter.files(self.address))
+
+    def holds(self, content: bytes) -> list[str]:
+        """The names of the files that hold any stretch of 32 bytes of `content`."""
+        stretches = [content[at : at + 32] for at in range(0, max(1, len(content) - 31), 32)]
+        return [
+            path.name
+            for path in self.files()
+            if any(stretch in data for data in [path.read_bytes()] for stretch in stretches)
+        ]
+
+    async def close(self) -> None:
+        for store in self.opened:
+            await store.close()
+
+
+def name_of(word: str) -> bytes:
+    """An id as the store knows them, 35 bytes, the same for the same word."""
+    return word.encode().ljust(35, b".")
+
+
+def new_secret(word: str = "a", **facts: Any) -> NewSecret:
+    """A secret that lives an hour and a receipt that lives two, both named after `word`."""
+    created_at = facts.pop("created_at", START)
+    ttl = facts.pop("ttl", HOUR)
+    known: dict[str, Any] = {
+        "secret_id": name_of(f"secret {word}"),
+        "receipt_id": name_of(f"receipt {word}"),
+        "kind": Kind.CONCEALED,
+        "has_passphrase": False,
+        "created_at": created_at,
+        "expires_at": created_at + ttl,
+        "receipt_expires_at": created_at + 2 * ttl,
+        "key_number": 1,
+        "head": f"head of {word}".encode(),
+        "body": f"body of {word}".encode(),
+        "wrapped": f"wrapped key of {word}".encode(),
+    }
+    return NewSecret(**known | facts)

@@ -1,0 +1,46 @@
+"""A clock, an empty place for a store of each adapter, and the store opened there."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onetime.storage.port import VaultStore
+from tests.storage.adapters import ADAPTERS, Adapter, Clock, Place
+from tests.storage.races import Crew
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=ADAPTERS, ids=lambda adapter: adapter.name)
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    found: Adapter = request.param
+    return found
+
+
+@pytest.fixture
+async def place(adapter: Adapter, tmp_path: Path) -> AsyncIterator[Place]:
+    folder = tmp_path / "vault"
+    folder.mkdir()
+    place = Place(adapter, str(folder / "vault.db"))
+    yield place
+    await place.close()
+
+
+@pytest.fixture
+async def vault(place: Place, clock: Clock) -> VaultStore:
+    store: Any = await place.open(clock)
+    opened: VaultStore = store
+    return opened
+
+
+@pytest.fixture(scope="session")
+def crew() -> Iterator[Crew]:
+    """Four processes that open any store and call its verbs; started once, for they take a while to start."""
+    crew = Crew(4)
+    yield crew
+    crew.close()
