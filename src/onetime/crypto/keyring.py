@@ -13,6 +13,9 @@ from itertools import pairwise
 
 KEY_BYTES = 32
 
+# Of 32 random bytes 30 are different on average, and so are the steps between them; fewer than 16: once in 10^15.
+FEWEST_DIFFERENT = 16
+
 
 def hkdf(key: bytes, label: str, length: int = KEY_BYTES) -> bytes:
     """HKDF-SHA256 without salt, `label` as info; `length` at most 32 bytes.
@@ -70,13 +73,18 @@ def weakness(raw: bytes) -> str | None:
     """
     if len(raw) != KEY_BYTES:
         return f"must be {KEY_BYTES} bytes, written as {2 * KEY_BYTES} hexadecimal digits"
-    if (
-        len(set(raw)) < 16
-    ):  # 32 random bytes have 30 different ones on average; below 16: once in 10^15
+    if len(set(raw)) < FEWEST_DIFFERENT or raw in (raw + raw)[1:-1]:
         return "repeats itself; make one with: openssl rand -hex 32"
-    steps = {(after - before) % 256 for before, after in pairwise(raw)}
-    if len(steps) == 1:
+    if len({(after - before) % 256 for before, after in pairwise(raw)}) < FEWEST_DIFFERENT:
         return "counts; make one with: openssl rand -hex 32"
-    if all(32 <= byte < 127 for byte in raw):
+    if _is_text(raw):
         return "is text; make one with: openssl rand -hex 32"
     return None
+
+
+def _is_text(raw: bytes) -> bool:
+    """Random bytes are, once in 10^11."""
+    try:
+        return all(letter.isprintable() or letter.isspace() for letter in raw.decode())
+    except UnicodeDecodeError:
+        return False
