@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from onetime.crypto.keyring import KEY_BYTES, weakness
@@ -31,7 +32,7 @@ def parse(text: str, name: str) -> bytes:
 
 
 def read_or_make(path: Path, *, may_make: bool) -> bytes:
-    """The key in `path`. A new one is on the disk, name and all, before anything can be sealed with it.
+    """The key in `path`. It is on the disk, name and all, before anything can be sealed with it, whoever made it.
 
     Raises:
         Misconfigured: it is missing and `may_make` is False, or it is not a key, or the file cannot be read or written.
@@ -43,9 +44,11 @@ def read_or_make(path: Path, *, may_make: bool) -> bytes:
                     f"{path} is missing, but there is data that was written with it; restore the file"
                 )
             _make(path)
-        return parse(path.read_text(encoding="ascii"), str(path))
+        text = path.read_text(encoding="ascii")
+        _sync(path.parent)
     except (OSError, UnicodeError) as error:
         raise Misconfigured(f"{path}: {getattr(error, 'strerror', None) or 'not a key'}") from None
+    return parse(text, str(path))
 
 
 def _make(path: Path) -> None:
@@ -57,14 +60,15 @@ def _make(path: Path) -> None:
             file.write(secrets.token_hex(KEY_BYTES) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with suppress(FileExistsError):
             os.link(draft, path)
-        except FileExistsError:
-            return
     finally:
         draft.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)
