@@ -13,11 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret_raw
 
 from onetime.errors import Invalid, Unavailable
 
 HASH_BYTES = 32
+
+# Code points before NFC. Normalising takes time that grows with the square of a run of combining marks (40,000 of them: three
+# seconds), so what is too long is not even normalised. One code point of NFC has at most four in any other spelling, so
+# nothing of up to 128 is refused here.
+LONGEST_SPELLING = 4 * 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,23 +87,32 @@ class Seat:
 
 
 def argon2id(passphrase: str, salt: bytes, cost: Cost) -> bytes:
-    return hash_secret_raw(
-        passphrase.encode(),
-        salt,
-        time_cost=cost.passes,
-        memory_cost=cost.memory_kib,
-        parallelism=cost.lanes,
-        hash_len=HASH_BYTES,
-        type=Type.ID,
-    )
+    """
+    Raises:
+        Unavailable: there is no memory for it.
+    """
+    try:
+        return hash_secret_raw(
+            passphrase.encode(),
+            salt,
+            time_cost=cost.passes,
+            memory_cost=cost.memory_kib,
+            parallelism=cost.lanes,
+            hash_len=HASH_BYTES,
+            type=Type.ID,
+        )
+    except HashingError as error:
+        raise Unavailable(f"A passphrase could not be hashed: {error}") from None
 
 
 def normal(passphrase: str) -> str:
     """NFC, so that composed and decomposed spellings are one passphrase. Nothing is trimmed or folded.
 
     Raises:
-        Invalid: unpaired surrogates ("malformed").
+        Invalid: unpaired surrogates ("malformed"), or far too long ("too_long").
     """
+    if len(passphrase) > LONGEST_SPELLING:
+        raise Invalid("passphrase", "The passphrase is too long", rule="too_long")
     try:
         passphrase.encode()
     except UnicodeEncodeError:
@@ -108,6 +123,8 @@ def normal(passphrase: str) -> str:
 def has_unassigned(passphrase: str) -> bool:
     """Code points that this Unicode version does not know may normalise differently in another: refused when set.
 
-    Source: RFC 8264, section 9.10. Noncharacters and private use are assigned to nobody, too, but stable.
+    Noncharacters are among them; private use is not.
+
+    Source: RFC 8264, section 9.10.
     """
     return any(unicodedata.category(letter) == "Cn" for letter in passphrase)
