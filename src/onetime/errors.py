@@ -65,7 +65,7 @@ class NotFound(OnetimeError):
 
 
 class WrongPassphrase(OnetimeError):
-    """`attempts_left` before a lock; 0: this was the last one. None: nothing was tried, the passphrase was empty."""
+    """`attempts_left` before a lock; 0: this was the last one. None: nothing was tried, what was given is none."""
 
     code = "wrong_passphrase"
 

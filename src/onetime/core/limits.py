@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onetime.errors import RateLimited
@@ -30,8 +32,9 @@ BUDGETS = {
     "passphrase": Budget(limit=20, window=600, lock=1800),
 }
 
-# Wrong passphrases in a secret's whole life. With the budget above a guesser from many networks gets 20 in 40 minutes, so
-# it is spent after about three hours; a four-digit number is then guessed with a chance of 1 in 100.
+# Wrong passphrases in a secret's whole life. A patient guesser from many networks stays one below the lock, gets 19 in ten
+# minutes, and has spent it within the hour; a four-digit number is then guessed with a chance of 1 in 100.
+# docs/passphrases.md has the arithmetic.
 PASSPHRASE_TOTAL = 100
 
 
@@ -77,7 +80,7 @@ class Limits:
         if made.refused is not None:
             name = "passphrase total" if made.refused < 0 else names[made.refused]
             raise RateLimited(name, retry_after=made.retry_after)
-        return Attempt(debits, made.left)
+        return Attempt(debits=debits, left=made.left)
 
     async def _counter(self, name: str, subject: str) -> bytes:
         now = self._store.now()
@@ -88,11 +91,9 @@ class Limits:
         return hmac.digest(self._key, f"{name} {subject}".encode(), "sha256")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """A debited attempt: what to give back if it proves right, and how many are left if not."""
 
-    __slots__ = ("debits", "left")
-
-    def __init__(self, debits: list[Debit], left: int) -> None:
-        self.debits = debits
-        self.left = left
+    debits: Sequence[Debit]
+    left: int

@@ -16,7 +16,9 @@ from onetime.crypto.hashing import has_unassigned, normal
 from onetime.errors import (
     Invalid,
     NotFound,
+    RateLimited,
     TooLarge,
+    Unavailable,
     Undecryptable,
     WrongPassphrase,
 )
@@ -24,11 +26,13 @@ from onetime.model import GUEST, Caller, Concealed, Kind, Peek, Receipt, State
 from onetime.storage.port import NewAnswer, NewSecret
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from onetime.core.generate import Recipe
-    from onetime.core.limits import Attempt, Limits
+    from onetime.core.limits import Limits
     from onetime.crypto.hashing import Hasher
     from onetime.crypto.keyring import Keyring
-    from onetime.storage.port import StoredSecret, VaultStore
+    from onetime.storage.port import Debit, StoredSecret, VaultStore
 
 # Code points after NFC. Four, because documented clients use `1234` (reference, decision 18).
 SHORTEST_PASSPHRASE = 4
@@ -36,8 +40,9 @@ LONGEST_PASSPHRASE = 128
 
 # A receipt outlives its secret (reference 0.8).
 RECEIPT_LIVES = 2
-# How long a create with the same `once` gives the first answer.
+# How long a create with the same `once` gives the first answer, and how many bytes make one that nobody else has.
 ANSWER_SECONDS = 86_400
+SHORTEST_ONCE = 16
 # How long the value of a generated secret may be shown once more to its maker (reference 6.8).
 SHOWN_SECONDS = 60
 
@@ -87,8 +92,9 @@ class Vault:
 
         Raises:
             Invalid: `text` is "empty" or not Unicode ("malformed"), `ttl` is out of range ("too_short", "too_long"), or
-                `passphrase` is "too_short", "too_long", "malformed" or "unassigned".
+                `passphrase` is "too_short", "too_long", "malformed" or "unassigned", or `once` is "too_short".
             TooLarge: more than the setting allows.
+            NotFound: it repeats, by `once`, a create whose receipt has expired.
             RateLimited, Full, Unavailable.
         """
         plaintext = self._plaintext(text)
@@ -131,17 +137,19 @@ class Vault:
         """
         await self._limits.count("reveal", caller)
         stored = await self._find(secret_key)
-        key, attempt = await self._prove(stored, secret_key, passphrase, caller)
-        taken = await self._store.take(stored.secret_id, refund=attempt.debits if attempt else ())
+        key, debits = await self._prove(stored, secret_key, passphrase, caller)
+        taken = await self._store.take(stored.secret_id, refund=debits)
         if taken is None:
+            await self._give_back(stored, debits)
             raise NotFound
         return _open(taken, key)
 
     async def burn(self, secret_key: str, *, passphrase: str = "", caller: Caller = GUEST) -> None:
         """Destroy it unread, as the holder of the link. Raises as `reveal`."""
         stored = await self._find(secret_key)
-        _, attempt = await self._prove(stored, secret_key, passphrase, caller)
-        if not await self._store.burn(stored.secret_id, refund=attempt.debits if attempt else ()):
+        _, debits = await self._prove(stored, secret_key, passphrase, caller)
+        if not await self._store.burn(stored.secret_id, refund=debits):
+            await self._give_back(stored, debits)
             raise NotFound
 
     async def receipt(self, receipt_key: str) -> Receipt:
@@ -170,17 +178,25 @@ class Vault:
     async def generated_value(self, receipt_key: str, *, passphrase: str = "") -> str | None:
         """The value of a generated secret, once, within 60 seconds of its making and while it is new.
 
-        None as well where it has another passphrase.
+        None as well where it has a passphrase and none is given.
+
+        Raises:
+            NotFound: no such receipt.
+            WrongPassphrase, RateLimited, Undecryptable, Unavailable: nothing was shown.
         """
         receipt = await self.receipt(receipt_key)
         if receipt.kind is not Kind.GENERATED or receipt.secret_key is None:
             return None
         if receipt.has_passphrase and not passphrase:
             return None
-        stored = await self._find(receipt.secret_key)
-        key, attempt = await self._prove(stored, receipt.secret_key, passphrase, GUEST)
-        if attempt:
-            await self._store.refund(stored.secret_id, attempt.debits)
+        if receipt.now - receipt.created_at >= SHOWN_SECONDS:
+            return None
+        try:
+            stored = await self._find(receipt.secret_key)
+            key, debits = await self._prove(stored, receipt.secret_key, passphrase, GUEST)
+        except NotFound:  # it ended since the receipt was read
+            return None
+        await self._give_back(stored, debits)
         shown = await self._store.show_once(ids.receipt_id(receipt_key), within=SHOWN_SECONDS)
         return _open(shown, key) if shown else None
 
@@ -248,6 +264,8 @@ class Vault:
         self, plaintext: bytes, kind: Kind, wish: Wish, caller: Caller, asked: bytes
     ) -> Concealed:
         ttl = self._ttl(wish)
+        if wish.once and len(wish.once) < SHORTEST_ONCE:
+            raise Invalid("once", f"At least {SHORTEST_ONCE} bytes", rule="too_short")
         await self._limits.count("create", caller)
         keys = ids.new_keys()
         root = self._keyring.current
@@ -315,13 +333,16 @@ class Vault:
         )
 
     async def _first_answer(self, sealed: bytes, wish: Wish) -> Concealed:
-        """The answer of the create that came first, with its receipt as it is now."""
+        """The answer of the create that came first, with its receipt as it is now. Raises NotFound: it has expired."""
         root = self._keyring.find(seal.key_number(sealed))
         if root is None:
             raise Undecryptable
         both = seal.open_answer(root, wish.once, sealed).decode("ascii")
         secret_key, receipt_key = both[: ids.KEY_LENGTH], both[ids.KEY_LENGTH :]
-        value = await self.generated_value(receipt_key, passphrase=wish.passphrase)
+        try:
+            value = await self.generated_value(receipt_key, passphrase=wish.passphrase)
+        except RateLimited:  # somebody has been guessing; the answer does not wait for that
+            value = None
         receipt = await self.receipt(receipt_key)
         return Concealed(secret_key=secret_key, receipt=receipt, value=value)
 
@@ -337,8 +358,10 @@ class Vault:
 
     async def _prove(
         self, stored: StoredSecret, secret_key: str, passphrase: str, caller: Caller
-    ) -> tuple[bytes, Attempt | None]:
-        """The content key, once it has proved right; and the attempt to give back, where one was debited.
+    ) -> tuple[bytes, Sequence[Debit]]:
+        """The content key, once it has proved right; and what to give back, where an attempt was debited.
+
+        The budget comes before the seat in the hasher's queue: whoever has none left occupies no place in it.
 
         Raises:
             WrongPassphrase, RateLimited, Undecryptable, Unavailable, NotFound.
@@ -351,22 +374,38 @@ class Vault:
             key = seal.content_key(root, secret_key)
             if not seal.is_right(key, head):
                 raise Undecryptable
-            return key, None
-        if not passphrase:
+            return key, ()
+        if not _can_be_passphrase(passphrase):
             raise WrongPassphrase(attempts_left=None)
-        with self._hasher.seat() as seat:
-            attempt = await self._limits.attempt(stored.secret_id, caller)
-            if attempt is None:
-                raise NotFound
-            hashed = await seat.hash(passphrase, head.salt, head.cost)
+        attempt = await self._limits.attempt(stored.secret_id, caller)
+        if attempt is None:
+            raise NotFound
+        try:
+            with self._hasher.seat() as seat:
+                hashed = await seat.hash(passphrase, head.salt, head.cost)
+        except Unavailable:
+            await self._give_back(stored, attempt.debits)
+            raise
         key = seal.content_key(root, secret_key, hashed)
         if not seal.is_right(key, head):
             raise WrongPassphrase(attempts_left=attempt.left)
-        return key, attempt
+        return key, attempt.debits
+
+    async def _give_back(self, stored: StoredSecret, debits: Sequence[Debit]) -> None:
+        if debits:
+            await self._store.refund(stored.secret_id, debits)
 
     def _unwrap(self, receipt_key: str, wrapped: bytes) -> str | None:
         root = self._keyring.find(seal.key_number(wrapped))
         return seal.unwrap(root, receipt_key, wrapped) if root else None
+
+
+def _can_be_passphrase(text: str) -> bool:
+    """Whether it could ever have been set. What could not is no attempt."""
+    try:
+        return bool(normal(text))
+    except Invalid:
+        return False
 
 
 def _open(stored: StoredSecret, key: bytes) -> str:
