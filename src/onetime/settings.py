@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -135,13 +136,14 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 
 def _line(text: str) -> str:
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text) or len(text) > 200:
+    # Cc: control characters; Cs: what the environment held that is not UTF-8.
+    if len(text) > 200 or any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
         raise ValueError("must be one line of at most 200 characters")
     return text
 
 
 def _contact(text: str) -> str:
-    if text and not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+|mailto:[^\s<>]+|https://[!-~]+", text):
+    if text and not re.fullmatch(r"(mailto:)?[^\s@<>]+@[^\s@<>]+|https://[!-~]+", _line(text)):
         raise ValueError("must be an e-mail address or an https URL")
     return text
 
