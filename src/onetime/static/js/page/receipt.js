@@ -1,0 +1,3 @@
+import { showTimes } from "../part/times.js";
+
+showTimes();

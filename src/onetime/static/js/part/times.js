@@ -1,0 +1,56 @@
+import { language } from "./language.js";
+
+const MINUTE = 60;
+const HOUR = 3_600;
+const DAY = 86_400;
+
+/** Instants in the reader's own zone, and times that are left, counting on. */
+export function showTimes() {
+  const zone = new Intl.DateTimeFormat(language, {
+    day: "numeric",
+    month: "long",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    timeZoneName: "short",
+  });
+  for (const time of document.querySelectorAll("time")) {
+    time.title = (time.textContent ?? "").replaceAll("\u00a0", " ");
+    time.textContent = zone.format(new Date(time.dateTime));
+  }
+  for (const element of document.querySelectorAll("[data-seconds]")) {
+    if (element instanceof HTMLElement) countDown(element);
+  }
+}
+
+/**
+ * By this device's steady clock, from what the server said: the device's idea of the date may be wrong.
+ *
+ * @param {HTMLElement} element
+ */
+function countDown(element) {
+  const seconds = Number(element.dataset["seconds"]);
+  const tick = () => {
+    const left = Math.max(0, seconds - performance.now() / 1000);
+    element.textContent = say(left);
+    if (left > 0) setTimeout(tick, left < 2 * MINUTE ? 1000 : 20_000);
+  };
+  tick();
+}
+
+/** @param {number} seconds */
+function say(seconds) {
+  if (seconds >= 1.5 * DAY) return unit("day", seconds / DAY);
+  if (seconds >= 1.5 * HOUR) return unit("hour", seconds / HOUR);
+  if (seconds >= 1.5 * MINUTE) return unit("minute", seconds / MINUTE);
+  return unit("second", seconds);
+}
+
+/**
+ * @param {"day" | "hour" | "minute" | "second"} name
+ * @param {number} count
+ */
+function unit(name, count) {
+  const format = { style: /** @type {const} */ ("unit"), unit: name, unitDisplay: /** @type {const} */ ("long") };
+  return new Intl.NumberFormat(language, format).format(Math.round(count));
+}

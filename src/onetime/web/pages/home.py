@@ -1,0 +1,136 @@
+"""The form, and what its sender gets: a link and a receipt."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import segno
+
+from onetime.core.generate import Recipe
+from onetime.core.vault import LONGEST_PASSPHRASE, SHORTEST_PASSPHRASE, Wish
+from onetime.errors import Invalid, OnetimeError, RateLimited, Unavailable
+from onetime.model import State
+from onetime.web import errors
+from onetime.web.pages import receipt
+from onetime.web.render import render
+
+if TYPE_CHECKING:
+    from onetime.core.vault import Terms
+    from onetime.model import Concealed
+    from onetime.web.http import Answer, Call, Form, Headers
+
+# Seconds; what the operator does not allow is left out.
+LIFETIMES = (3_600, 4 * 3_600, 86_400, 3 * 86_400, 7 * 86_400, 14 * 86_400, 30 * 86_400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """What is in the form, and what is shown in it again when something has to be corrected.
+
+    The passphrase is kept too: the page holds the secret itself, so it protects nothing to leave it out, and a sender who
+    does not notice that it is gone makes a link without one.
+    """
+
+    secret: str = ""
+    generate: bool = False
+    length: str = "16"
+    symbols: bool = True
+    unambiguous: bool = True
+    ttl: str = ""
+    passphrase: str = ""
+    once: str = ""
+
+    @classmethod
+    def of(cls, form: Form) -> Typed:
+        return cls(
+            secret=form.multiline("secret"),
+            generate=form.text("kind") == "generate",
+            length=form.text("length"),
+            symbols=form.text("symbols") == "yes",
+            unambiguous=form.text("unambiguous") == "yes",
+            ttl=form.text("ttl"),
+            passphrase=form.text("passphrase"),
+            once=form.text("once"),
+        )
+
+
+async def form(call: Call) -> Answer:
+    return _page(call, Typed())
+
+
+async def share(call: Call) -> Answer:
+    """Answers at the same address: the receipt's would stay in the sender's history, and be sent on by mistake."""
+    given = await call.form()
+    typed = Typed.of(given)
+    try:
+        concealed = await _conceal(call, given, typed)
+    except (Invalid, RateLimited, Unavailable) as error:
+        return _page(call, typed, error)
+    if concealed.receipt.state is not State.NEW:
+        return receipt.page(call, concealed.receipt, switch=None)
+    return _result(call, concealed)
+
+
+async def _conceal(call: Call, given: Form, typed: Typed) -> Concealed:
+    vault = call.app.vault
+    wish = Wish(
+        ttl=given.integer("ttl", default=vault.terms.default_ttl),
+        passphrase=typed.passphrase,
+        once=bytes.fromhex(typed.once) if re.fullmatch(r"[0-9a-f]{32}", typed.once) else b"",
+    )
+    if not typed.generate:
+        return await vault.conceal(typed.secret, wish, caller=call.caller)
+    recipe = Recipe(
+        length=given.integer("length", default=16),
+        symbols=typed.symbols,
+        exclude_ambiguous=typed.unambiguous,
+    )
+    return await vault.generate(recipe, wish, caller=call.caller)
+
+
+def _page(call: Call, typed: Typed, error: OnetimeError | None = None) -> Answer:
+    terms = call.app.vault.terms
+    lifetimes = _lifetimes(terms)
+    ttl = int(typed.ttl) if typed.ttl in map(str, lifetimes) else terms.default_ttl
+    wait = errors.retry_after(error) if error else None
+    headers: Headers = [(b"retry-after", str(wait).encode())] if wait is not None else []
+    return render(
+        call,
+        "home/form.html",
+        status=errors.status(error) if error else 200,
+        headers=headers,
+        switch=None if error else "",
+        error=error,
+        lifetimes=lifetimes,
+        longest=LONGEST_PASSPHRASE,
+        once=typed.once or secrets.token_hex(16),
+        shortest=SHORTEST_PASSPHRASE,
+        size_bytes=len(typed.secret.encode(errors="replace")),
+        terms=terms,
+        ttl=ttl,
+        typed=typed,
+        wait=wait,
+    )
+
+
+def _result(call: Call, concealed: Concealed) -> Answer:
+    link = f"{call.base}/secret/{concealed.secret_key}"
+    code = segno.make(link, error="m", micro=False)
+    return render(
+        call,
+        "home/result.html",
+        switch=None,
+        link=link,
+        qr=code.svg_data_uri(border=3, dark="#07221c", light="#fff", omitsize=True),
+        receipt=concealed.receipt,
+        value=concealed.value,
+    )
+
+
+def _lifetimes(terms: Terms) -> list[int]:
+    """Seconds to choose from; the default and the longest are always among them."""
+    offered = {each for each in LIFETIMES if terms.min_ttl <= each <= terms.max_ttl}
+    return sorted(offered | {terms.default_ttl, terms.max_ttl})

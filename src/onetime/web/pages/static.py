@@ -1,0 +1,101 @@
+"""Styles, scripts and pictures, from memory.
+
+Everything is read once, at start. The address holds a hash of all of it, so a browser may keep a file for good and never
+mixes two releases; relative imports of scripts stay under the same hash. The parts of the style sheet are sent as one file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onetime.errors import NotFound
+from onetime.web.http import Answer
+
+if TYPE_CHECKING:
+    from onetime.web.http import Call, Headers
+
+FOLDER = Path(__file__).resolve().parent.parent.parent / "static"
+
+TYPES = {
+    ".css": b"text/css; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".svg": b"image/svg+xml",
+    ".ico": b"image/x-icon",
+}
+
+# In this order: later rules win.
+STYLES = (
+    "tokens",
+    "page",
+    "surface",
+    "button",
+    "field",
+    "sight",
+    "notice",
+    "content",
+    "receipt",
+    "media",
+)
+
+FOR_GOOD = b"public, max-age=31536000, immutable"
+A_DAY = b"public, max-age=86400"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    content: bytes
+    packed: bytes
+    content_type: bytes
+
+
+def _read() -> dict[str, File]:
+    found = {
+        path.relative_to(FOLDER).as_posix(): path.read_bytes()
+        for path in FOLDER.rglob("*")
+        if path.suffix in TYPES and path.suffix != ".css"
+    }
+    parts = [FOLDER.joinpath("css", f"{name}.css").read_bytes() for name in STYLES]
+    found["css/look.css"] = b"\n".join(parts)
+    return {
+        name: File(content, gzip.compress(content, mtime=0), TYPES[Path(name).suffix])
+        for name, content in sorted(found.items())
+    }
+
+
+def _version(files: dict[str, File]) -> str:
+    digest = hashlib.sha256()
+    for name, file in files.items():
+        digest.update(f"{name} {len(file.content)} ".encode())
+        digest.update(file.content)
+    return digest.hexdigest()[:16]
+
+
+FILES = _read()
+VERSION = _version(FILES)
+
+
+async def serve(call: Call) -> Answer:
+    """A file by its name. Under the address of another release it is served too, but not kept."""
+    values = call.values
+    name = "/".join(values[each] for each in ("kind", "folder", "name") if each in values)
+    return _answer(call, name, FOR_GOOD if values["version"] == VERSION else b"no-cache")
+
+
+async def favicon(call: Call) -> Answer:
+    """Where browsers look when a page has not said."""
+    return _answer(call, "img/favicon.ico", A_DAY)
+
+
+def _answer(call: Call, name: str, cache_control: bytes) -> Answer:
+    file = FILES.get(name)
+    if file is None:
+        raise NotFound
+    headers: Headers = [(b"cache-control", cache_control), (b"vary", b"accept-encoding")]
+    if "gzip" in call.header("accept-encoding"):
+        headers.append((b"content-encoding", b"gzip"))
+        return Answer(200, file.packed, file.content_type, headers)
+    return Answer(200, file.content, file.content_type, headers)
