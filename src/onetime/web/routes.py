@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onetime.web import ops
+from onetime.web.pages import home, info, receipt, secret, static
 
 if TYPE_CHECKING:
     from onetime.web.http import Handler
@@ -16,7 +17,28 @@ Route = tuple[str, str, "Handler"]
 
 V1: list[Route] = []
 
-PAGES: list[Route] = []
+PAGES: list[Route] = [
+    ("GET", "/", home.form),
+    ("POST", "/", home.share),
+    ("GET", "/secret/{key}", secret.confirm),
+    ("POST", "/secret/{key}", secret.reveal),
+    ("POST", "/secret/{key}/burn", secret.burn),
+    ("GET", "/l/{key}", secret.short_address),
+    ("GET", "/receipt/{key}", receipt.show),
+    ("POST", "/receipt/{key}/burn", receipt.burn),
+    ("GET", "/private/{key}", receipt.earlier_address),
+    ("POST", "/private/{key}/burn", receipt.burn_at_earlier_address),
+    ("GET", "/metadata/{key}", receipt.earlier_address),
+    ("GET", "/info/about", info.about),
+    ("GET", "/info/privacy", info.privacy),
+    ("GET", "/info/terms", info.terms),
+    ("GET", "/privacy", info.short_privacy),
+    ("GET", "/robots.txt", info.robots),
+    ("GET", "/.well-known/security.txt", info.security_contact),
+    ("GET", "/favicon.ico", static.favicon),
+    ("GET", "/static/{version}/{kind}/{name}", static.serve),
+    ("GET", "/static/{version}/{kind}/{folder}/{name}", static.serve),
+]
 
 OPERATIONS: list[Route] = [
     ("GET", "/health", ops.health),
