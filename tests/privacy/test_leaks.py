@@ -4,6 +4,7 @@ Each way through the service is taken against a live server, once straight and o
 every form of every canary is looked for, while it runs and after it has stopped.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +106,7 @@ def test_the_log_holds_its_fields_alone_and_something_of_every_request(run: Run)
 
     assert lines
     for line in lines:
-        found = journeys.json.loads(line)
+        found = json.loads(line)
         assert found.keys() <= set(FIELDS), line
 
 
