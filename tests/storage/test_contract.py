@@ -364,6 +364,9 @@ async def test_a_clock_set_back_stretches_neither_window_nor_lock(
     assert window.retry_after <= WINDOW.window
     assert lock.retry_after is not None
     assert lock.retry_after <= LOCK.lock
+    clock.now += LOCK.lock
+    assert (await vault.count(debit("lock", LOCK))).refused is None
+    assert (await vault.count(debit("window", WINDOW))).refused is None
 
 
 # Receipts
