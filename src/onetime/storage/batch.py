@@ -77,7 +77,12 @@ class GroupCommit(Generic[Tx]):
     async def _run(self) -> None:
         try:
             while batch := self._next():
-                self._hand_out(batch, await self._commit([each.operation for each in batch]))
+                results: Sequence[Any]
+                try:
+                    results = await self._commit([each.operation for each in batch])
+                except Exception as error:  # noqa: BLE001 - a bug, but nobody may be left waiting
+                    results = [error] * len(batch)
+                self._hand_out(batch, results)
         finally:
             self._task = None
 
