@@ -1,5 +1,6 @@
 """Every parser of a setting, and what the environment as a whole may say."""
 
+import hashlib
 import ipaddress
 from dataclasses import fields
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from onetime.errors import Misconfigured
 from onetime.settings import FOREIGN, PREFIX, Sensitive, Settings
 
-KEY = "8f0e1d2c3b4a59687786a5b4c3d2e1f00112233445566778899aabbccddeeff0"
+KEY = hashlib.sha256(b"a root key").hexdigest()
 
 GOOD = [
     ("HOST", "127.0.0.1", "127.0.0.1"),

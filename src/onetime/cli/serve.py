@@ -164,7 +164,7 @@ def _remove_left_over(path: Path) -> None:
 
 
 def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    return error.strerror or str(error)
 
 
 def address(settings: Settings, listening: socket.socket) -> str:

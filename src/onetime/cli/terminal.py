@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import NoReturn
 
@@ -60,7 +59,6 @@ def run(command: click.Command) -> NoReturn:
     """Run it with the arguments of this process; every end that is not a bug becomes an exit code and at most one line."""
     try:
         code = command.main(prog_name="onetime", standalone_mode=False)
-        sys.stdout.flush()
     except errors.OnetimeError as error:
         fail(error)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -71,8 +69,4 @@ def run(command: click.Command) -> NoReturn:
         raise SystemExit(USAGE) from None
     except (click.Abort, KeyboardInterrupt):
         raise SystemExit(INTERRUPTED) from None
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not try to write the rest at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
     raise SystemExit(code or 0)
