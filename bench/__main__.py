@@ -110,6 +110,16 @@ def processor_seconds(found: list[Server]) -> float:
     return ticks / HZ
 
 
+def core_ticks(core: int) -> tuple[int, int]:
+    """Ticks that a core was busy so far, and those that the machine below it took away."""
+    for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
+        name, *counts = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _wait, irq, soft, steal = map(int, counts[:8])
+            return user + nice + system + irq + soft, steal
+    raise Void(f"there is no core {core}")
+
+
 def measure_ceiling(figures: Figures, folder: Path, cores: Cores) -> None:
     with running(servers.ours("bench.ceiling", folder / "ceiling", cores.servers)) as server:
         ceiling = {}
@@ -124,6 +134,7 @@ def measure_side_by_side(figures: Figures, folder: Path, cores: Cores) -> None:
     dice = random.Random(figures.seed)
     latencies: dict[Job, array[int]] = {}
     others: list[float] = []
+    strangers: list[float] = []
     with ExitStack() as stack:
 
         def up(server: Server, talk: Callable[[str, Secrets], Talk]) -> Program:
@@ -155,9 +166,15 @@ def measure_side_by_side(figures: Figures, folder: Path, cores: Cores) -> None:
                 if asked == "reveal" and name != "noop":
                     program.stock(size, int(last[job] * figures.slice_seconds * 1.1))
                 idle = [each.server for each in programs.values() if each is not program]
-                used = processor_seconds(idle)
+                used, own = processor_seconds(idle), processor_seconds([program.server])
+                busy, stolen = core_ticks(cores.servers)
                 made = program.run(asked, size, figures.slice_seconds)
-                others.append((processor_seconds(idle) - used) / made.seconds)
+                used = processor_seconds(idle) - used
+                own = processor_seconds([program.server]) - own
+                busy_now, stolen_now = core_ticks(cores.servers)
+                elsewhere = (busy_now - busy + stolen_now - stolen) / HZ - used - own
+                others.append(used / made.seconds)
+                strangers.append(max(0.0, elsewhere / made.seconds))
                 last[job] = made.rate
                 figures.answers += made.answers
                 figures.busiest = max(figures.busiest, made.busy)
@@ -172,6 +189,7 @@ def measure_side_by_side(figures: Figures, folder: Path, cores: Cores) -> None:
         figures.memory = {name: facts.memory(each.server) for name, each in programs.items()}
     figures.latencies = {job: report.percentiles(found) for job, found in latencies.items()}
     figures.others = sum(others) / len(others)
+    figures.strangers = sum(strangers) / len(strangers)
 
 
 def measure_flatness(figures: Figures, folder: Path, cores: Cores) -> None:
