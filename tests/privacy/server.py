@@ -42,11 +42,13 @@ class Server:
             self._listen("stdout", self._process.stdout),
             self._listen("stderr", self._process.stderr),
         ]
-        if not self._ready.wait(START_SECONDS) or self._process.poll() is not None:
+        self._ready.wait(START_SECONDS)
+        lines = self.said["stdout"].splitlines()
+        ready = [line for line in lines if line.startswith(READY)]
+        if not ready:
             self.kill()
             raise AssertionError(f"the server did not start: {self.said}")
-        line = next(line for line in self.said["stdout"].splitlines() if line.startswith(READY))
-        self.url = line.split()[-1].decode()
+        self.url = ready[0].split()[-1].decode()
 
     def _listen(self, name: str, stream: IO[bytes]) -> threading.Thread:
         def listen() -> None:
