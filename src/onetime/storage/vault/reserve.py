@@ -28,10 +28,14 @@ class Reserve:
             return 0
         return self._free() - min(self._size, 16 * 1024 * 1024)
 
-    def release(self) -> None:
-        """Give the space up, for those who remove."""
+    def release(self) -> bool:
+        """Give the space up, for those who remove; False when there was none."""
         self._held = False
-        self._path.unlink(missing_ok=True)
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True
 
     def restore(self) -> None:
         """Take the space again once there is twice as much."""

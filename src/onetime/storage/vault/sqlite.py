@@ -534,6 +534,12 @@ class SqliteVault:
                 _bring_up_to_date(self._db, migrations)
                 break
             except sqlite3.OperationalError as error:
+                if self._db is not None:
+                    self._db.close()
+                    self._db = None
+                full = _is(error, sqlite3.SQLITE_FULL) or _is(error, sqlite3.SQLITE_IOERR)
+                if full and self._reserve.release():
+                    continue
                 if not _is(error, sqlite3.SQLITE_BUSY) or time.monotonic() >= deadline:
                     raise
                 time.sleep(0.02)
@@ -576,6 +582,8 @@ class SqliteVault:
         except _UnknownOutcome:
             return [Unavailable("It is not known whether that has happened")] * len(operations)
         except Exception as error:  # noqa: BLE001 - an operation's bug must not fail its neighbours
+            if _is(error, sqlite3.SQLITE_FULL) and self._reserve.release():
+                return self._apply(operations)
             if len(operations) == 1 or _is(error, sqlite3.SQLITE_BUSY):
                 return [_meaning(error)] * len(operations)
             return [self._apply([operation])[0] for operation in operations]
@@ -602,18 +610,13 @@ class SqliteVault:
                     until,
                 )
             tx.run("INSERT OR REPLACE INTO writer VALUES (?, ?, ?)", self._name, token, tx.now)
-        except BaseException as error:
+        except BaseException:
             _roll_back(db)
-            if _is(error, sqlite3.SQLITE_FULL):
-                self._reserve.release()
             raise
         try:
             db.execute("COMMIT")
-        except Exception as error:  # sqlite3.Error; MemoryError is SQLite's SQLITE_NOMEM
-            happened = self._has_happened(token)
-            if _is(error, sqlite3.SQLITE_FULL):
-                self._reserve.release()
-            if not happened:
+        except Exception:  # sqlite3.Error; MemoryError is SQLite's SQLITE_NOMEM
+            if not self._has_happened(token):
                 raise
         if tx.removed:
             self._removed = True
