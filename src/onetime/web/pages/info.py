@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from onetime.core.inventory import CATEGORIES, FIELDS
+from onetime.core.inventory import ABSENT, BEYOND, CATEGORIES, FIELDS
 from onetime.errors import NotFound
 from onetime.web import render as pages
 from onetime.web.http import redirect, text_answer
@@ -40,7 +40,7 @@ async def privacy(call: Call) -> Answer:
     """What may be about a person comes first."""
     categories = sorted(CATEGORIES, key=lambda each: not each.personal)
     kept = {each: [field for field in FIELDS if field.category == each] for each in CATEGORIES}
-    return render(call, "info/privacy.html", headers=SHARED, categories=categories, kept=kept)
+    return render(call, "info/privacy.html", headers=SHARED, absent=ABSENT, beyond=BEYOND, categories=categories, kept=kept)
 
 
 async def short_privacy(call: Call) -> Answer:
