@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onetime.web import ops
+from onetime.web.api import v1
 from onetime.web.pages import home, info, receipt, secret, static
 
 if TYPE_CHECKING:
@@ -15,7 +16,27 @@ if TYPE_CHECKING:
 
 Route = tuple[str, str, "Handler"]
 
-V1: list[Route] = []
+V1: list[Route] = [
+    ("GET", "/api/v1/status", v1.status),
+    ("GET", "/api/v1/authcheck", v1.needs_account),
+    ("POST", "/api/v1/share", v1.share),
+    ("POST", "/api/v1/create", v1.share),
+    ("POST", "/api/v1/generate", v1.generate),
+    ("POST", "/api/v1/secret/{key}", v1.reveal),
+    ("GET", "/api/v1/receipt/recent", v1.needs_account),
+    ("POST", "/api/v1/receipt/recent", v1.post_recent),
+    ("GET POST", "/api/v1/receipt/{key}", v1.receipt),
+    ("POST", "/api/v1/receipt/{key}/burn", v1.burn),
+    # The receipt's earlier names.
+    ("GET", "/api/v1/private/recent", v1.needs_account),
+    ("POST", "/api/v1/private/recent", v1.post_recent),
+    ("GET POST", "/api/v1/private/{key}", v1.receipt),
+    ("POST", "/api/v1/private/{key}/burn", v1.burn),
+    ("GET", "/api/v1/metadata/recent", v1.needs_account),
+    ("POST", "/api/v1/metadata/recent", v1.post_recent),
+    ("GET POST", "/api/v1/metadata/{key}", v1.receipt),
+    ("POST", "/api/v1/metadata/{key}/burn", v1.burn),
+]
 
 PAGES: list[Route] = [
     ("GET", "/", home.form),
