@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
-# A request id of the caller's is kept when it cannot be anything else than one.
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# A request id of the caller's is kept when it cannot be anything else than one: it goes into the log, and a looser form
+# would let a key, a name or an address in.
+_REQUEST_ID = re.compile(
+    rb"[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
+)
 
 # What is still read of a refused body, so that a client which writes before it listens sees the refusal.
 MOST_DRAINED = 1024 * 1024

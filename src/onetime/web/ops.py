@@ -11,6 +11,9 @@ from onetime.web.http import Answer, json_answer, retry_after, text_answer
 if TYPE_CHECKING:
     from onetime.web.http import Call
 
+# What proxies say about whom they ask for; one of them is enough to be no caller of this machine.
+PROXIED = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")
+
 
 async def health(call: Call) -> Answer:
     """The reference's own words."""
@@ -39,7 +42,7 @@ async def metrics(call: Call) -> Answer:
 
 
 def _is_local(call: Call) -> bool:
-    if call.header("x-forwarded-for"):
+    if any(call.header(name) for name in PROXIED):
         return False
     try:
         return ipaddress.ip_address(call.peer).is_loopback
