@@ -89,7 +89,8 @@ def page() -> Iterator[str]:
 
 def _reason(each: Field[Any]) -> str:
     least, most = each.metadata["least"], each.metadata["most"]
-    bounds = [f"at least {least}"] * (least is not None) + [f"at most {most}"] * (most is not None)
+    bounds = [f"at least {least}"] if least else []
+    bounds += [f"at most {most}"] if most else []
     reason: str = each.metadata["reason"]
     return f"{reason} ({', '.join(bounds)})" if bounds else reason
 
