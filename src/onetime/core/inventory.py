@@ -154,9 +154,11 @@ COUNTERS = Category(
     personal=True,
     purpose=msgid("Against floods and guessing"),
     basis=DEFENCE,
-    rule=Rule(msgid("At most half an hour"), until="expires_at", seconds=SWEPT_SECONDS),
+    rule=Rule(
+        msgid("At most half an hour after the last one"), until="expires_at", seconds=SWEPT_SECONDS
+    ),
     readers=msgid(
-        "Nobody; whoever has the database could find the network by trying all of them, within two days"
+        "Nobody as they are; whoever copies the database could try which networks they belong to"
     ),
     exported=NO_EXPORT,
     erased=OF_ITSELF,
@@ -474,6 +476,7 @@ HEADER_FIELDS = _named(
         "allow": msgid("Kinds of request that the address knows"),
         "cache-control": msgid("What may be kept; about a secret: nothing"),
         "connection": msgid("Whether the connection stays open"),
+        "content-encoding": msgid("That a style sheet or script is packed"),
         "content-length": msgid("The length of the answer"),
         "content-security-policy": msgid("A page loads from here alone"),
         "content-type": msgid("What the answer is"),
@@ -485,6 +488,7 @@ HEADER_FIELDS = _named(
         "referrer-policy": msgid("Other sites do not learn the address you came from"),
         "retry-after": msgid("How many seconds to wait"),
         "strict-transport-security": msgid("Only over TLS, where the service has it"),
+        "vary": msgid("What else decides the answer"),
         "x-content-type-options": msgid("The browser does not guess what the answer is"),
         "x-frame-options": msgid("No other site shows our pages inside its own"),
         "x-ots-intended-status": msgid("The honest number of an answer of API v1"),
