@@ -98,11 +98,9 @@ def _revealed(call: Call, text: str) -> Answer:
 
 def _is_unseen(letter: str) -> bool:
     """Controls, directions, marks of width nothing, and code points without a letter: the reader must know of them."""
-    return (
-        letter not in SEEN
-        and not letter.isascii() | (letter < " ")
-        and unicodedata.category(letter) in {"Cc", "Cf", "Cn", "Co", "Zl", "Zp"}
-    )
+    if " " <= letter <= "~" or letter in SEEN:
+        return False
+    return unicodedata.category(letter) in {"Cc", "Cf", "Cn", "Co", "Zl", "Zp"}
 
 
 def _gone(call: Call) -> Answer:

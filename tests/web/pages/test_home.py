@@ -1,0 +1,256 @@
+"""The form and what its sender gets."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from onetime import errors
+from onetime.core.vault import Vault
+from onetime.model import Caller
+from tests.web.pages.reading import HERE, Reader, reader
+
+
+async def test_the_first_page_is_the_form(visitor: Reader) -> None:
+    page = await visitor.open("/")
+
+    assert page.status == 200
+    assert page.title == "Share a secret once · Onetime"
+    fields = page.form("/").fields
+    assert fields["kind"] == "conceal"
+    assert fields["ttl"] == "604800"
+    assert re.fullmatch(r"[0-9a-f]{32}", fields["once"])
+    assert (await visitor.open("/")).form("/").fields["once"] != fields["once"]
+
+
+async def test_it_says_that_this_server_sees_the_text_and_never_that_it_cannot(
+    visitor: Reader,
+) -> None:
+    for page in (await visitor.open("/"), await visitor.open(await visitor.link())):
+        assert "This server sees the text" in page.text
+        assert "sees it in passing" in page.text
+        assert "end-to-end" not in page.answer.text.lower()
+        assert "cannot read it" not in page.answer.text
+
+
+async def test_sharing_gives_a_link_and_a_receipt(visitor: Reader) -> None:
+    page = await visitor.share("correct horse")
+
+    link = page.find("link").text
+    assert re.fullmatch(re.escape(HERE) + r"/secret/[0-9a-z]{31}", link)
+    receipt = next(each for each in page.links() if "/receipt/" in each)
+    assert str(page.answer.url) == f"{HERE}/", "the address bar must not hold the receipt"
+    assert link not in page.links(), "a sender who clicks it would open it"
+    assert page.focused.tag == "h1"
+    assert (await visitor.open(receipt)).find("title").text == "Not opened yet"
+    assert "correct horse" not in page.answer.text
+
+
+async def test_the_qr_code_is_of_the_link_and_made_here(visitor: Reader) -> None:
+    page = await visitor.share("correct horse")
+
+    (image,) = page.all("img")
+    assert image.attributes["src"].startswith("data:image/svg+xml;charset=utf-8,")
+    assert "<script" not in unquote(image.attributes["src"])
+    assert "details" in image.inside
+
+
+async def test_a_generated_password_is_shown_to_its_maker_and_reaches_the_recipient(
+    visitor: Reader,
+) -> None:
+    page = await visitor.share("", kind="generate", length="24")
+
+    value = page.find("value").text
+    assert len(value) == 24
+    opened = await visitor.send(await visitor.open(page.find("link").text))
+    assert opened.find("secret").text == value
+
+
+async def test_a_generated_password_has_what_was_asked_for(visitor: Reader) -> None:
+    page = await visitor.open("/")
+    made = await visitor.send(page, "/", kind="generate", symbols=None, length="24")
+
+    assert made.find("value").text.isalnum()
+
+
+async def test_a_double_click_makes_one_secret(visitor: Reader) -> None:
+    page = await visitor.open("/")
+    first = await visitor.send(page, "/", secret="correct horse")
+    second = await visitor.send(page, "/", secret="correct horse")
+
+    assert first.find("link").text == second.find("link").text
+    other = await visitor.send(page, "/", secret="another text")
+    assert other.find("link").text != first.find("link").text
+
+
+async def test_a_reload_after_it_was_opened_shows_the_receipt(visitor: Reader) -> None:
+    page = await visitor.open("/")
+    first = await visitor.send(page, "/", secret="correct horse")
+    await visitor.send(await visitor.open(first.find("link").text))
+
+    again = await visitor.send(page, "/", secret="correct horse")
+    assert again.find("title").text == "Opened"
+    assert not again.has("link")
+
+
+async def test_a_reload_does_not_show_a_generated_password_for_ever(visitor: Reader) -> None:
+    page = await visitor.open("/")
+    first = await visitor.send(page, "/", kind="generate")
+    await visitor.send(page, "/", kind="generate")
+    third = await visitor.send(page, "/", kind="generate")
+
+    assert third.find("link").text == first.find("link").text
+    assert not third.has("value")
+    assert "The password is not shown again" in third.text
+
+
+WRONG = {
+    "nothing": ({"secret": ""}, 400, "secret", "Write the secret you want to share"),
+    "too long": (
+        {"secret": "x" * 1001},
+        413,
+        "secret",
+        "This is 1.1\u00a0kB; 1\u00a0kB is the limit.",
+    ),
+    "short passphrase": (
+        {"secret": "text", "passphrase": "abc"},
+        400,
+        "passphrase",
+        "Make the passphrase at least 4 characters long",
+    ),
+    "long passphrase": (
+        {"secret": "text", "passphrase": "a" * 129},
+        400,
+        "passphrase",
+        "Make the passphrase at most 128 characters long",
+    ),
+    "unknown letters": (
+        {"secret": "text", "passphrase": "abcd\u0378"},
+        400,
+        "passphrase",
+        "The passphrase holds characters that not every device can type",
+    ),
+    "no lifetime": (
+        {"secret": "text", "ttl": "soon"},
+        400,
+        "ttl",
+        "Choose between 1 minute and 7 days.",
+    ),
+    "short lifetime": (
+        {"secret": "text", "ttl": "59"},
+        400,
+        "ttl",
+        "Choose between 1 minute and 7 days.",
+    ),
+    "long lifetime": (
+        {"secret": "text", "ttl": "604801"},
+        400,
+        "ttl",
+        "Choose between 1 minute and 7 days.",
+    ),
+    "length": (
+        {"kind": "generate", "length": "1000"},
+        400,
+        "length-16",
+        "Choose one of the lengths",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+async def test_what_is_wrong_is_said_first_and_at_its_field(tmp_path: Path, case: str) -> None:
+    fields, status, field, message = WRONG[case]
+    async with reader(tmp_path, max_secret_bytes=1000) as visitor:
+        page = await visitor.send(await visitor.open("/"), "/", **fields)
+
+    assert page.status == status
+    assert page.title == f"Error: {message} · Onetime"
+    assert page.focused is page.find("summary")
+    assert f"#{field}" in page.links()
+    assert page.all("main")[0].text.count(message) == 2
+    control = page.find(field)
+    if field != "length-16":
+        assert control.attributes["aria-invalid"] == "true"
+        described = control.attributes["aria-describedby"].split()[0]
+        assert message in page.find(described).text
+    kept = page.form("/").fields
+    for name in {"secret", "passphrase", "kind"} & set(fields):
+        assert kept[name] == fields[name]
+
+
+async def test_everything_typed_stays(visitor: Reader) -> None:
+    typed = {
+        "secret": "\n  two\nlines </textarea> &amp; \t",
+        "passphrase": 'ab"',
+        "ttl": "3600",
+        "kind": "conceal",
+    }
+    first = await visitor.open("/")
+    page = await visitor.send(first, "/", **typed)
+
+    assert page.status == 400
+    kept = page.form("/").fields
+    assert {name: kept[name] for name in typed} == typed
+    assert kept["once"] == first.form("/").fields["once"]
+    mended = await visitor.send(page, "/", passphrase="abcd")
+    opened = await visitor.send(await visitor.open(mended.find("link").text), passphrase="abcd")
+    assert opened.find("secret").text == typed["secret"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "wait", "words"),
+    [
+        (
+            errors.RateLimited("create", retry_after=20),
+            429,
+            "20",
+            "Too many at the moment. Try again in 20 seconds.",
+        ),
+        (errors.Full(), 503, "60", "No room for new secrets now. Reading still works."),
+        (errors.Unavailable(), 503, "5", "The server is busy, and nothing was kept."),
+    ],
+)
+async def test_a_refusal_keeps_what_was_written(
+    visitor: Reader,
+    monkeypatch: pytest.MonkeyPatch,
+    error: errors.OnetimeError,
+    status: int,
+    wait: str,
+    words: str,
+) -> None:
+    async def refuse(*_: object, caller: Caller) -> None:
+        raise error
+
+    page = await visitor.open("/")
+    monkeypatch.setattr(Vault, "conceal", refuse)
+    refused = await visitor.send(page, "/", secret="correct horse")
+
+    assert refused.status == status
+    assert refused.answer.headers["retry-after"] == wait
+    assert words in refused.text
+    assert refused.form("/").fields["secret"] == "correct horse"
+    assert refused.title.startswith("Error: ")
+    assert refused.focused is refused.find("summary")
+
+
+async def test_lifetimes_follow_the_settings(tmp_path: Path) -> None:
+    settings = {"min_ttl": 600, "default_ttl": 5400, "anonymous_max_ttl": 7200, "max_ttl": 7200}
+    async with reader(tmp_path, **settings) as visitor:
+        page = await visitor.open("/")
+
+    offered = {each.attributes["value"]: each.text for each in page.all("option")}
+    assert offered == {"3600": "1 hour", "5400": "90 minutes", "7200": "2 hours"}
+    assert page.form("/").fields["ttl"] == "5400"
+
+
+async def test_too_large_a_request_is_told_so(visitor: Reader) -> None:
+    page = await visitor.send(await visitor.open("/"), "/", secret="x" * 1_000_000)
+
+    assert page.status == 413
+    assert "A secret may hold up to 100 kB." in page.text
+
+
+async def test_a_bare_post_of_the_text_is_enough(visitor: Reader) -> None:
+    answer = await visitor.client.post("/", data={"secret": "correct horse"})
+    assert answer.status_code == 200
