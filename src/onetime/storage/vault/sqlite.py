@@ -486,6 +486,8 @@ class SqliteVault:
     async def scrub(self) -> None:
         if self._removed:
             self._removed = False
+            # Before the rest: on a full disk it is the room that shrinking needs.
+            await self._on_thread(self._cut_log)
             # In small steps: the batches of callers run in between.
             while await self._on_thread(self._shrink):
                 pass
@@ -571,7 +573,9 @@ class SqliteVault:
     async def _commit(self, operations: Sequence[Operation[Transaction, Any]]) -> Sequence[Any]:
         return await self._on_thread(self._apply, operations)
 
-    def _apply(self, operations: Sequence[Operation[Transaction, Any]]) -> list[Any]:
+    def _apply(
+        self, operations: Sequence[Operation[Transaction, Any]], *, may_make_room: bool = True
+    ) -> list[Any]:
         """One transaction for all; after an error of the store, one for each.
 
         SQLITE_FULL, for one, silently rolls the transaction back, and the statements behind it would commit one by one:
@@ -582,8 +586,8 @@ class SqliteVault:
         except _UnknownOutcome:
             return [Unavailable("It is not known whether that has happened")] * len(operations)
         except Exception as error:  # noqa: BLE001 - an operation's bug must not fail its neighbours
-            if _is(error, sqlite3.SQLITE_FULL) and self._reserve.release():
-                return self._apply(operations)
+            if may_make_room and _is(error, sqlite3.SQLITE_FULL) and self._make_room():
+                return self._apply(operations, may_make_room=False)
             if len(operations) == 1 or _is(error, sqlite3.SQLITE_BUSY):
                 return [_meaning(error)] * len(operations)
             return [self._apply([operation])[0] for operation in operations]
@@ -646,6 +650,14 @@ class SqliteVault:
             else:
                 return row is not None and row[0] == token
 
+    def _make_room(self) -> bool:
+        """For those who remove: the reserve's space and the log's. False when there is none of either."""
+        released = self._reserve.release()
+        try:
+            return self._cut_log() or released
+        except Unavailable:
+            return released
+
     def _room(self, db: sqlite3.Connection) -> int:
         """Bytes that may still be put: of the vault's total size and of the disk."""
         (page,) = db.execute("PRAGMA page_size").fetchone()
@@ -666,17 +678,21 @@ class SqliteVault:
             raise Unavailable(f"The store cannot be shrunk: {error}") from None
         return bool(free)
 
-    def _cut_log(self) -> None:
-        """Deleted rows are zeroed at once (secure_delete), but the log holds what they were until it is cut."""
+    def _cut_log(self) -> bool:
+        """Deleted rows are zeroed at once (secure_delete), but the log holds what they were until it is cut.
+
+        False when another process is reading or writing: the next scrub tries again.
+        """
         if self._db is None:
-            return
+            return False
         try:
             (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
             self._removed = True
             raise Unavailable(f"The log cannot be cut: {error}") from None
-        if busy:  # another process is reading or writing: the next scrub tries again
+        if busy:
             self._removed = True
+        return not busy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
