@@ -7,30 +7,35 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 from onetime.settings import PREFIX
+from tests.needs import ROOT
 from tests.privacy import canary
 
+PROGRAM = ("onetime",)
 READY = b"Onetime is ready at "
 START_SECONDS = 30
 STOP_SECONDS = 60
 
 
 class Server:
-    """`said` holds what it has written to each stream so far."""
+    """`said` holds what it has written to each stream so far; everything else it could write is below `folder`."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, program: Sequence[str] = PROGRAM, **settings: str) -> None:
+        self.folder = folder
         self.data = folder / "data"
+        (folder / "tmp").mkdir()
         self.said = {"stdout": b"", "stderr": b""}
         self._ready = threading.Event()
         environ = {name: value for name, value in os.environ.items() if PREFIX not in name}
         given = {"PORT": "0", "DATA_DIR": str(self.data), "DISK_RESERVE": "1000000", **settings}
         environ |= {PREFIX + name: value for name, value in given.items()}
+        environ |= {"TMPDIR": str(folder / "tmp"), "HOME": str(folder), "PYTHONPATH": str(ROOT)}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "onetime", "serve"],
+            [sys.executable, "-m", *program, "serve"],
             cwd=folder,
             env=environ,
             stdout=subprocess.PIPE,
@@ -65,7 +70,7 @@ class Server:
 
     def places(self) -> dict[str, bytes]:
         """Everything it has written anywhere."""
-        return canary.read(self.data) | self.said
+        return canary.read(self.folder) | self.said
 
     def rows(self, statement: str) -> list[tuple[object, ...]]:
         """Asks the database past the server."""
@@ -93,9 +98,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[Server]:
-    server = Server(folder, **settings)
+def serving(folder: Path, program: Sequence[str] = PROGRAM, **settings: str) -> Iterator[Server]:
+    server = Server(folder, program, **settings)
     try:
         yield server
+    except OSError as error:
+        server.kill()
+        raise AssertionError(f"the server answered no more: {server.said}") from error
     finally:
         server.kill()
