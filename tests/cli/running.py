@@ -21,7 +21,7 @@ ONETIME = Path(sys.executable).with_name("onetime")
 READY = "Onetime is ready at "
 
 # Far beyond what anything here takes: only a fault runs into it.
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 60.0
 
 T = TypeVar("T")
 

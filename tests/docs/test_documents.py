@@ -75,11 +75,16 @@ def commands(group: click.Group = cli, above: str = "onetime") -> Iterator[str]:
 
 def wrong_commands(text: str) -> set[str]:
     """Commands, in the manner of code, that do not exist."""
-    known = [*commands(), "onetime --version", "onetime --help"]
+    known = {*commands(), "onetime --version", "onetime --help"}
     named = re.findall(
         r"(?:`|^    (?:\$ )?|bin/)(onetime(?: -{0,2}[a-z][a-z-]*)+)", text, re.MULTILINE
     )
-    return {name for name in named if not any(f"{name} ".startswith(f"{each} ") for each in known)}
+    # What follows a command is its options; what follows a group has to be a command.
+    groups = {each.rpartition(" ")[0] for each in known}
+    calls = [f"{each} " for each in known - groups]
+    return {
+        name for name in named if name not in groups and not f"{name} ".startswith(tuple(calls))
+    }
 
 
 def routes_named(text: str) -> set[str]:

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from onetime.cli.terminal import say
-from onetime.errors import Misconfigured, Unavailable
+from onetime.cli.terminal import exit_code, say
+from onetime.errors import Misconfigured, OnetimeError, Unavailable
 from onetime.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def serve(socket_fd: int | None) -> None:
     settings = Settings.from_env(os.environ)
     need_parts()
     if socket_fd is not None:
-        _run(settings, socket.socket(fileno=socket_fd), is_worker=True)
+        _work(settings, socket.socket(fileno=socket_fd))
         return
     with listening_on(settings.host, settings.port) as listening:
         if settings.workers == 1:
@@ -283,6 +283,17 @@ def _end_with_first_process(server: uvicorn.Server) -> None:
 
 
 # Several processes
+
+
+def _work(settings: Settings, listening: socket.socket) -> None:
+    """What forbids a start was on the terminal when the first process started; a worker has only the log."""
+    from onetime.log import Log  # noqa: PLC0415
+
+    try:
+        _run(settings, listening, is_worker=True)
+    except OnetimeError as error:
+        Log(time.time).failure("worker cannot serve", reason=str(error))
+        raise SystemExit(exit_code(error)) from None
 
 
 @dataclass(slots=True)
