@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from onetime.core.limits import Limits
@@ -116,9 +117,9 @@ def data_directory(settings: Settings) -> Path:
     directory = settings.data_dir.absolute()
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = directory / ".writable"
-        probe.touch(mode=0o600)
-        probe.unlink()
+        # Without a name that another process could be trying at the same moment.
+        with TemporaryFile(dir=directory):
+            pass
     except OSError as error:
         raise Misconfigured(
             f"ONETIME_DATA_DIR: {directory} cannot be written to ({error.strerror})"
