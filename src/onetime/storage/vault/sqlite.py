@@ -11,6 +11,7 @@ random order, which is what keeps a million rows as fast as a thousand.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import time
@@ -557,7 +558,9 @@ class SqliteVault:
         try:
             if new:
                 self._path.chmod(0o600)
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            if not db.execute("PRAGMA page_count").fetchone()[0]:
+                # Only in a new file: in another it would be a write, which a full disk refuses.
+                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             db.execute("PRAGMA journal_mode = WAL")
             # FULL, not the NORMAL that is often advised with WAL: after a power cut NORMAL may bring back a secret
             # that somebody has already read. https://sqlite.org/pragma.html#pragma_synchronous
@@ -586,11 +589,14 @@ class SqliteVault:
         except _UnknownOutcome:
             return [Unavailable("It is not known whether that has happened")] * len(operations)
         except Exception as error:  # noqa: BLE001 - an operation's bug must not fail its neighbours
-            if may_make_room and _is(error, sqlite3.SQLITE_FULL) and self._make_room():
+            if may_make_room and _is(error, sqlite3.SQLITE_FULL):
+                self._make_room()
                 return self._apply(operations, may_make_room=False)
             if len(operations) == 1 or _is(error, sqlite3.SQLITE_BUSY):
                 return [_meaning(error)] * len(operations)
-            return [self._apply([operation])[0] for operation in operations]
+            return [
+                self._apply([operation], may_make_room=may_make_room)[0] for operation in operations
+            ]
 
     def _together(self, operations: Sequence[Operation[Transaction, Any]]) -> list[Any]:
         db = self._db
@@ -619,7 +625,9 @@ class SqliteVault:
             raise
         try:
             db.execute("COMMIT")
-        except Exception:  # sqlite3.Error; MemoryError is SQLite's SQLITE_NOMEM
+        except Exception as error:  # sqlite3.Error; MemoryError is SQLite's SQLITE_NOMEM
+            if _is(error, sqlite3.SQLITE_FULL):
+                self._reserve.release()  # a new connection may need room
             if not self._has_happened(token):
                 raise
         if tx.removed:
@@ -650,13 +658,11 @@ class SqliteVault:
             else:
                 return row is not None and row[0] == token
 
-    def _make_room(self) -> bool:
-        """For those who remove: the reserve's space and the log's. False when there is none of either."""
-        released = self._reserve.release()
-        try:
-            return self._cut_log() or released
-        except Unavailable:
-            return released
+    def _make_room(self) -> None:
+        """For those who remove: the reserve's space and the log's."""
+        self._reserve.release()
+        with contextlib.suppress(Unavailable):
+            self._cut_log()
 
     def _room(self, db: sqlite3.Connection) -> int:
         """Bytes that may still be put: of the vault's total size and of the disk."""
@@ -678,21 +684,17 @@ class SqliteVault:
             raise Unavailable(f"The store cannot be shrunk: {error}") from None
         return bool(free)
 
-    def _cut_log(self) -> bool:
-        """Deleted rows are zeroed at once (secure_delete), but the log holds what they were until it is cut.
-
-        False when another process is reading or writing: the next scrub tries again.
-        """
+    def _cut_log(self) -> None:
+        """Deleted rows are zeroed at once (secure_delete), but the log holds what they were until it is cut."""
         if self._db is None:
-            return False
+            return
         try:
             (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
             self._removed = True
             raise Unavailable(f"The log cannot be cut: {error}") from None
-        if busy:
+        if busy:  # another process is reading or writing: the next scrub tries again
             self._removed = True
-        return not busy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
