@@ -37,12 +37,15 @@ def parse(content: bytes, content_type: str) -> dict[str, Any]:
 
 
 def json(content: bytes) -> dict[str, Any]:
+    """Nothing, blanks and `null` are an object without members: clients send them where they have nothing to say."""
     if not content.strip():
         return {}
     try:
         value = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Invalid("body", "The body is not valid JSON", rule="json") from None
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise Invalid("body", "The body must be a JSON object", rule="not_an_object")
     return value
