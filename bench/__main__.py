@@ -48,9 +48,13 @@ class Program:
     secrets: Mapping[int, Secrets]
 
     def run(self, asked: str, size: int, seconds: float) -> Slice:
-        made = generator.run(
-            self.server.address, self.talk(asked, self.secrets[size]), seconds=seconds
-        )
+        try:
+            made = generator.run(
+                self.server.address, self.talk(asked, self.secrets[size]), seconds=seconds
+            )
+        except (OSError, Void) as reason:
+            self.server.check()
+            raise Void(f"{self.server.name}, {asked}, {size} bytes: {reason}") from None
         self.server.check()
         return made
 
@@ -173,6 +177,7 @@ def measure_side_by_side(figures: Figures, folder: Path, cores: Cores) -> None:
                 own = processor_seconds([program.server]) - own
                 busy_now, stolen_now = core_ticks(cores.servers)
                 elsewhere = (busy_now - busy + stolen_now - stolen) / HZ - used - own
+                figures.costs.setdefault(job, []).append(own / made.answers * 1e6)
                 others.append(used / made.seconds)
                 strangers.append(max(0.0, elsewhere / made.seconds))
                 last[job] = made.rate

@@ -59,6 +59,9 @@ class Figures:
     slice_seconds: float = 0.0
     answers: int = 0
     rates: dict[Job, list[float]] = field(default_factory=dict)
+    costs: dict[Job, list[float]] = field(
+        default_factory=dict
+    )  # processor time of an answer, microseconds
     latencies: dict[Job, Mapping[str, float]] = field(default_factory=dict)  # milliseconds
     ceiling: Mapping[str, float] = field(default_factory=dict)
     busiest: float = 0.0  # the generator's largest share of its core in a slice
@@ -88,7 +91,7 @@ class Figures:
 
     def as_json(self) -> str:
         plain: dict[str, Any] = asdict(self)
-        for name in ("rates", "latencies", "flat"):
+        for name in ("rates", "costs", "latencies", "flat"):
             plain[name] = {" ".join(map(str, key)): value for key, value in plain[name].items()}
         plain["targets"] = [{**asdict(each), "verdict": each.verdict} for each in targets(self)]
         return json.dumps(_rounded(plain), indent=1) + "\n"
@@ -187,6 +190,19 @@ def tables(figures: Figures) -> str:
             for asked, size in jobs
         ],
     )
+    costs = table(
+        ["processor time of an answer, µs", "Onetime", "SnapPass", "no-op"],
+        [
+            [
+                f"{asked}, {_size(size)}",
+                *(
+                    f"{statistics.median(figures.costs[name, asked, size]):,.0f}"
+                    for name in ("onetime", "snappass", "noop")
+                ),
+            ]
+            for asked, size in jobs
+        ],
+    )
     memory = table(
         ["memory, MiB", "resident", "at most so far", "proportional share"],
         [
@@ -203,6 +219,7 @@ def tables(figures: Figures) -> str:
         rates,
         f"Paired ratios (the median of {figures.rounds} rounds):",
         ratios,
+        costs,
         memory,
     ]
     if figures.flat:

@@ -65,7 +65,16 @@ class Server:
     def check(self) -> None:
         for process in self.started:
             if process.poll() is not None:
-                raise Void(f"{self.name} ended by itself with {process.returncode}")
+                raise Void(f"{self.name} ended by itself with {process.returncode}{self.errors()}")
+
+    def errors(self) -> str:
+        """The ends of what it has written to standard error, without the lines of requests."""
+        found = ""
+        for file in sorted(self.folder.glob("*.err")) if self.folder else ():
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            kept = [line for line in lines if '"event":"request"' not in line]
+            found += "\n".join(["", f"{file.stem}:", *kept[-30:]])
+        return found
 
     def stop(self) -> None:
         for process in reversed(self.started):
