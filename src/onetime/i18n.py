@@ -14,6 +14,7 @@ import io
 import re
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -214,6 +215,13 @@ def enable_pseudo() -> Language:
 def extract() -> Catalog:
     """Every message of the templates and of the code: `gettext` in this module, `msgid` where core keeps words as data."""
     catalog = Catalog(charset="utf-8")
+    for name, _, message, comments, context in _found():
+        catalog.add(message, locations=[(name, 1)], auto_comments=comments, context=context or None)
+    return catalog
+
+
+@cache
+def _found() -> list[tuple[str, int, str | tuple[str, ...], list[str], str | None]]:
     found = extract_from_dir(
         HERE,
         method_map=[("templates/**.html", "jinja2"), ("**.py", "python")],
@@ -222,9 +230,7 @@ def extract() -> Catalog:
         comment_tags=["Translators:"],
         strip_comment_tags=True,
     )
-    for name, _, message, comments, context in sorted(found, key=lambda each: (each[0], each[1])):
-        catalog.add(message, locations=[(name, 1)], auto_comments=comments, context=context or None)
-    return catalog
+    return sorted(found, key=lambda each: (each[0], each[1]))
 
 
 def missing(code: str) -> list[str]:

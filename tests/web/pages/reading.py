@@ -130,9 +130,7 @@ class Page(HTMLParser):
         return [each.attributes["href"] for each in self.all("a") if "href" in each.attributes]
 
     def form(self, ending: str = "") -> Form:
-        return next(
-            each for each in self.forms if each.action.partition("?")[0].endswith(ending or "")
-        )
+        return next(each for each in self.forms if each.action.partition("?")[0].endswith(ending))
 
 
 class Reader:
@@ -184,6 +182,6 @@ async def reader(
     given: dict[str, Any] = {"data_dir": folder / "data", "disk_reserve": 0, **settings}
     async with build(Settings(**given), clock=clock or Clock(), hasher=Hasher(cost=QUICK)) as app:
         transport = httpx2.ASGITransport(app=Web(app), client=("127.0.0.1", 4000))
-        base = given.get("base_url") or HERE
+        base = app.settings.origin or HERE
         async with httpx2.AsyncClient(transport=transport, base_url=base) as client:
             yield Reader(app, client)
