@@ -38,7 +38,7 @@ class Faults:
     """What goes wrong inside the store, and what it was told.
 
     `broken` is an id: a statement that writes with it among its values fails with `error`; `how_often` bounds that.
-    `commit`: the next commit fails as "undone" or as "done": in both cases the store hears the same error. `refuses`: new
+    `commit`: the next commit fails as "undone" or as "done", which sounds the same to the store, or as "full". `refuses`: new
     connections are refused. `gate`, once cleared, stops the writer where its next transaction would begin.
     """
 
@@ -94,8 +94,10 @@ class BreakingConnection(sqlite3.Connection):
 
     def _commit(self, faults: Faults) -> sqlite3.Cursor:
         fault, faults.commit = faults.commit, None
-        if fault == "undone":
-            raise _named_error("ioerr")
+        if fault == "full":
+            super().execute("ROLLBACK")
+        if fault in {"undone", "full"}:
+            raise _named_error("full" if fault == "full" else "ioerr")
         done = super().execute("COMMIT")
         faults.committed += 1
         if fault == "done":

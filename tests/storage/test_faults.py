@@ -32,6 +32,10 @@ def faults() -> Faults:
 
 @pytest.fixture
 async def failing(place: Place, clock: Clock, faults: Faults) -> VaultStore:
+    return await open_failing(place, clock, faults)
+
+
+async def open_failing(place: Place, clock: Clock, faults: Faults) -> VaultStore:
     """A store in which `faults` may happen, with the secrets a, b, c and d and a generated one in it."""
     store: VaultStore = await place.open(clock, faults=faults, proof_seconds=SHORT_PROOF)
     for word in "abcd":

@@ -1,0 +1,554 @@
+"""What only the SQLite adapter promises: its file, its settings, its schema, and a disk that is full."""
+
+import asyncio
+import os
+import random
+import shutil
+import sqlite3
+import stat
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onetime.errors import Full, Misconfigured, Unavailable
+from onetime.model import State
+from onetime.storage.port import Stored, VaultStore
+from onetime.storage.vault.sqlite import MIGRATIONS, SqliteVault, Transaction, integrity
+from tests.needs import root
+from tests.rounds import rounds
+from tests.storage.adapters import (
+    ADAPTERS,
+    HOUR,
+    SHORT_PROOF,
+    Clock,
+    Faults,
+    Place,
+    name_of,
+    new_secret,
+    sqlite_files,
+)
+from tests.storage.races import Crew, Refused, at_once, call, make
+
+VERSION = len(MIGRATIONS) + 1
+OLDER = (*MIGRATIONS, "CREATE TABLE added (one INTEGER) STRICT;\nINSERT INTO added VALUES (1);")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "vault.db"
+
+
+class Opened:
+    """Opens vaults, and closes them all at the end."""
+
+    def __init__(self) -> None:
+        self.vaults: list[SqliteVault] = []
+
+    async def __call__(self, path: Path, clock: Clock, **options: Any) -> SqliteVault:
+        vault = await SqliteVault.open(path, clock=clock, **options)
+        self.vaults.append(vault)
+        return vault
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[Opened]:
+    opened = Opened()
+    yield opened
+    for vault in opened.vaults:
+        await vault.close()
+
+
+def ask(path: Path, question: str) -> Any:
+    db = sqlite3.connect(path)
+    try:
+        row = db.execute(question).fetchone()
+    finally:
+        db.close()
+    return row and row[0]
+
+
+def tell(path: Path, statement: str) -> None:
+    db = sqlite3.connect(path)
+    with db:
+        db.execute(statement)
+    db.close()
+
+
+# The file and its settings
+
+
+async def test_every_commit_reaches_the_disk_and_every_deletion_is_zeroed(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    faults = Faults()
+    vault = await opened(path, clock, connect=faults.connect, proof_seconds=SHORT_PROOF)
+    await check_settings(vault)
+    # The connection that follows an unknown outcome is held to the same.
+    faults.commit = "done"
+    await vault.put(new_secret())
+    await check_settings(vault)
+
+
+async def check_settings(vault: SqliteVault) -> None:
+    def settings() -> dict[str, Any]:
+        assert vault._db is not None
+        return {
+            name: vault._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "secure_delete", "auto_vacuum")
+        }
+
+    assert await vault._on_thread(settings) == {
+        "journal_mode": "wal",
+        "synchronous": 2,  # FULL
+        "secure_delete": 1,
+        "auto_vacuum": 2,  # INCREMENTAL
+    }
+
+
+async def test_nobody_else_may_read_the_files(opened: Opened, path: Path, clock: Clock) -> None:
+    before = os.umask(0)
+    try:
+        vault = await opened(path, clock, disk_reserve=10_000)
+        await vault.put(new_secret())
+    finally:
+        os.umask(before)
+    files = [*sqlite_files(str(path)), path.with_name("reserve")]
+    assert len(files) == 4
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+async def test_what_was_answered_is_in_the_files_already(
+    opened: Opened, path: Path, clock: Clock, tmp_path: Path
+) -> None:
+    """The files are copied at the moment of the answer, as they would be found after a power cut."""
+    vault = await opened(path, clock)
+    for number in range(5):
+        secret = new_secret(f"{number}")
+        for verb, argument, state in (
+            ("put", secret, State.NEW),
+            ("take", secret.secret_id, State.REVEALED),
+        ):
+            await getattr(vault, verb)(argument)
+            copy = tmp_path / f"{number} {verb}"
+            copy.mkdir()
+            for file in (path, path.with_name("vault.db-wal")):
+                shutil.copy(file, copy / file.name)
+            found = await opened(copy / path.name, clock)
+            receipt = await found.receipt(secret.receipt_id)
+            assert receipt is not None
+            assert receipt.state is state
+            assert (await found.peek(secret.secret_id) is not None) == (state is State.NEW)
+
+
+async def test_an_answer_comes_after_its_commit(opened: Opened, path: Path, clock: Clock) -> None:
+    faults = Faults()
+    vault = await opened(path, clock, connect=faults.connect)
+
+    async def put(word: str) -> tuple[int, int]:
+        at_call = faults.committed
+        await vault.put(new_secret(word))
+        return at_call, faults.committed
+
+    for at_call, at_answer in await asyncio.gather(*(put(f"{each}") for each in range(50))):
+        assert at_answer == at_call + 1
+    assert not any(sql.startswith(("COMMIT;", "END")) for sql in faults.told)
+
+
+async def test_a_vault_may_be_read_and_checked_beside_its_server(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    vault = await opened(path, clock)
+    await asyncio.gather(*(vault.put(new_secret(f"{each}")) for each in range(100)))
+    assert integrity(path) is None
+    assert await vault.take(name_of("secret 1"))
+
+
+# The schema
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    await (await opened(path, clock)).put(new_secret())
+    tell(path, "UPDATE vault SET schema_version = schema_version + 1")
+    with pytest.raises(Misconfigured, match="newer version"):
+        await opened(path, clock)
+    assert ask(path, "SELECT schema_version FROM vault") == VERSION + 1
+    assert ask(path, "SELECT count(*) FROM secret") == 1
+
+
+async def test_an_older_schema_is_brought_up_to_date_and_keeps_its_secrets(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    await (await opened(path, clock)).put(new_secret())
+    for _ in range(2):
+        vault = await opened(path, clock, migrations=OLDER)
+        assert ask(path, "SELECT schema_version FROM vault") == VERSION + 1
+        assert ask(path, "SELECT count(*) FROM added") == 1
+    assert await vault.take(name_of("secret a"))
+
+
+async def test_a_migration_happens_as_a_whole_or_not_at_all(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    await (await opened(path, clock)).put(new_secret())
+    broken = (*OLDER, "CREATE TABLE more (one INTEGER) STRICT;\nINSERT INTO nowhere VALUES (1);")
+    with pytest.raises(Misconfigured, match="nowhere"):
+        await opened(path, clock, migrations=broken)
+    assert ask(path, "SELECT schema_version FROM vault") == VERSION
+    assert ask(path, "SELECT count(*) FROM sqlite_schema WHERE name IN ('added', 'more')") == 0
+    assert await (await opened(path, clock)).take(name_of("secret a"))
+
+
+@pytest.fixture
+def no_database(path: Path) -> bytes:
+    content = b"this is no database at all" * 100
+    path.write_bytes(content)
+    return content
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(
+    opened: Opened, path: Path, clock: Clock, no_database: bytes
+) -> None:
+    with pytest.raises(Misconfigured, match="not a database"):
+        await opened(path, clock)
+    assert [file.read_bytes() for file in sqlite_files(str(path))] == [no_database]
+
+
+async def test_the_database_of_another_program_is_refused(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    tell(path, "CREATE TABLE other (one)")
+    with pytest.raises(Misconfigured):
+        await opened(path, clock)
+    assert ask(path, "SELECT count(*) FROM sqlite_schema") == 1
+
+
+async def test_processes_that_make_the_same_file_at_once_make_one_vault(
+    opened: Opened, tmp_path: Path, clock: Clock, crew: Crew
+) -> None:
+    for number in range(rounds(5, 50)):
+        place = Place(ADAPTERS[0], str(tmp_path / f"{number}.db"))
+        crew.open(place, clock)
+        assert (
+            crew.make([call("put", new_secret(f"{each}")) for each in range(4)]) == [Stored()] * 4
+        )
+        crew.close_store()
+        path = Path(place.address)
+        assert ask(path, "SELECT count(*) FROM vault") == 1
+        assert ask(path, "SELECT count(*) FROM secret") == 4
+        assert ask(path, "PRAGMA auto_vacuum") == 2
+        assert ask(path, "PRAGMA journal_mode") == "wal"
+        assert integrity(path) is None
+
+
+# What is removed
+
+
+async def test_a_reader_in_the_way_delays_a_scrub_and_does_not_prevent_it(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    vault = await opened(path, clock, connect=impatient)
+    body = random.Random(4).randbytes(3000)
+    await vault.put(new_secret(body=body))
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM secret").fetchone()
+    await vault.take(name_of("secret a"))
+    await vault.scrub()
+    assert holds(path, body)  # the reader still sees the secret, so the log must keep it
+    reader.execute("COMMIT")
+    reader.close()
+    await vault.scrub()
+    assert not holds(path, body)
+
+
+def impatient(path: Path, **options: Any) -> sqlite3.Connection:
+    options["timeout"] = 0.05
+    db: sqlite3.Connection = sqlite3.connect(path, **options)
+    return db
+
+
+async def test_a_crash_before_the_scrub_is_made_up_for_by_the_next_process(
+    opened: Opened, path: Path, clock: Clock, tmp_path: Path
+) -> None:
+    vault = await opened(path, clock)
+    body = random.Random(5).randbytes(3000)
+    await vault.put(new_secret(body=body))
+    await vault.take(name_of("secret a"))
+    left = tmp_path / "left"
+    left.mkdir()
+    for file in sqlite_files(str(path)):
+        shutil.copy(file, left / file.name)
+    assert holds(left / path.name, body)
+    await (await opened(left / path.name, clock)).scrub()
+    assert not holds(left / path.name, body)
+
+
+def holds(path: Path, body: bytes, *, stretch: int = 16) -> bool:
+    """Whether some stretch of `body` is in a file of the vault."""
+    data = b"\0".join(file.read_bytes() for file in sqlite_files(str(path)))
+    return any(
+        body[at : at + stretch] in data for at in range(0, max(1, len(body) - stretch), stretch)
+    )
+
+
+async def test_no_trace_is_left_of_any_of_many_secrets_of_all_sizes(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    """SQLite moves neighbours when rows go, and what it moves it may leave behind in the gap of a page."""
+    for seed in range(rounds(2, 12)):
+        random_ = random.Random(seed)
+        here = path.with_name(f"{seed}.db")
+        vault = await opened(here, clock)
+        live: dict[int, bytes] = {}
+        gone: list[bytes] = []
+        for number in range(0, 2400, 40):
+            bodies = {
+                number + each: random_.randbytes(random_.randint(50, 1500)) for each in range(40)
+            }
+            await asyncio.gather(
+                *(vault.put(new_secret(f"{each}", body=body)) for each, body in bodies.items())
+            )
+            live |= bodies
+            leaving = random_.sample(sorted(live), len(live) * random_.randint(10, 80) // 100)
+            await asyncio.gather(*(vault.take(name_of(f"secret {each}")) for each in leaving))
+            gone += [live.pop(each) for each in leaving]
+        await vault.scrub()
+        data = b"\0".join(file.read_bytes() for file in sqlite_files(str(here)))
+        # Every window of 8 bytes of the files, so that a stretch is found wherever it lies.
+        windows = {data[at : at + 8] for at in range(len(data) - 7)}
+        traces = [
+            body
+            for body in gone
+            if any(body[at : at + 8] in windows for at in range(0, len(body) - 7, 8))
+        ]
+        assert len(traces) == 0
+        for number, body in live.items():
+            taken = await vault.take(name_of(f"secret {number}"))
+            assert taken is not None
+            assert taken.body == body
+
+
+# A full disk
+
+
+async def test_a_real_full_store_in_mid_batch_hurts_only_what_needs_room(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    """SQLite's own limit of pages: the same error as from a full disk, and the same silent rollback."""
+    vault = await opened(path, clock)
+    for word in "abc":
+        await vault.put(new_secret(word))
+
+    def limit() -> None:
+        assert vault._db is not None
+        (pages,) = vault._db.execute("PRAGMA page_count").fetchone()
+        vault._db.execute(f"PRAGMA max_page_count = {pages + 4}")
+
+    await vault._on_thread(limit)
+    taken, large, burned, small, again = await at_once(
+        vault,
+        [
+            call("take", name_of("secret a")),
+            call("put", new_secret("large", body=bytes(500_000))),
+            call("burn", name_of("secret b")),
+            call("put", new_secret("small")),
+            call("take", name_of("secret a")),
+        ],
+    )
+    assert taken.body == b"body of a"
+    assert (large, burned, small, again) == (Refused("Full"), True, Stored(), None)
+    other = await opened(path, clock)
+    assert await other.peek(name_of("secret large")) is None
+    assert await other.peek(name_of("secret a")) is None
+    for word in ("c", "small"):
+        assert await other.take(name_of(f"secret {word}"))
+
+
+async def test_the_reserve_is_given_up_for_a_take_and_taken_again(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    faults = Faults(broken=None)
+    vault = await opened(path, clock, connect=faults.connect, disk_reserve=100_000)
+    reserve = path.with_name("reserve")
+    assert reserve.stat().st_size == 100_000
+    for word in "ab":
+        await vault.put(new_secret(word))
+    faults.commit = "full"
+    # Alone in its batch, and still nobody's error: there was room, it only had to be made.
+    assert await vault.take(name_of("secret a"))
+    assert not reserve.exists()
+    with pytest.raises(Full):
+        await vault.put(new_secret("c"))
+    assert await vault.burn(name_of("secret b"))
+    await vault.scrub()
+    assert reserve.stat().st_size == 100_000
+    assert await vault.put(new_secret("c")) == Stored()
+
+
+async def test_the_total_size_is_a_limit_for_creates_alone(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    vault = await opened(path, clock, max_bytes=2_000_000)
+    body = bytes(50_000)
+    answers = [
+        await make(vault, call("put", new_secret(f"{each}", body=body))) for each in range(60)
+    ]
+    kept = answers.count(Stored())
+    assert 30 < kept < 40
+    assert answers == [Stored()] * kept + [Refused("Full")] * (60 - kept)
+    answers = await at_once(vault, [call("put", new_secret("late", body=body))] * 3)
+    assert answers == [Refused("Full")] * 3
+    for number in range(5):
+        assert await vault.take(name_of(f"secret {number}"))
+    assert await vault.put(new_secret("late", body=body)) == Stored()
+
+
+async def test_a_batch_of_creates_stops_at_the_limit_as_one_by_one(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    vault = await opened(path, clock, max_bytes=1_000_000)
+    calls = [call("put", new_secret(f"{each}", body=bytes(50_000))) for each in range(40)]
+    answers = await at_once(vault, calls)
+    kept = answers.count(Stored())
+    assert 10 < kept < 20
+    assert answers == [Stored()] * kept + [Refused("Full")] * (40 - kept)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """16 MiB, and nothing of it to anybody else."""
+    root()
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["/bin/umount", "--lazy", folder], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Take what is left of the disk, to the last byte."""
+    other = folder / "other"
+    with other.open("ab", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return other
+
+
+@pytest.mark.parametrize("size", [100, 3000, 60_000])
+async def test_on_a_full_disk_reading_and_burning_go_on_and_creates_resume(
+    opened: Opened, small_disk: Path, clock: Clock, size: int
+) -> None:
+    reserve = 2 * 1024 * 1024
+    vault = await opened(small_disk / "vault.db", clock, disk_reserve=reserve)
+    kept = 0
+    try:
+        while kept < 1000:
+            await vault.put(new_secret(f"{kept}", body=bytes(size)))
+            kept += 1
+    except Full:
+        # Refused early: the reserve is untouched.
+        assert (small_disk / "reserve").stat().st_size == reserve
+    assert kept > 50
+    other = fill(small_disk)
+    for number in range(0, kept // 2, 2):
+        assert await vault.take(name_of(f"secret {number}"))
+        assert await vault.burn(name_of(f"secret {number + 1}"))
+    with pytest.raises(Full):
+        await vault.put(new_secret("refused", body=bytes(size)))
+
+    clock.now += HOUR + 600
+    while (await vault.sweep()).more:
+        pass
+    await vault.scrub()
+    other.unlink()
+    await vault.scrub()
+    assert (small_disk / "reserve").stat().st_size == reserve
+    assert (small_disk / "vault.db").stat().st_size < 2_000_000
+    late = new_secret("late", created_at=int(clock.now), body=bytes(size))
+    assert await vault.put(late) == Stored()
+    assert await vault.take(late.secret_id)
+
+
+async def test_a_vault_on_a_full_disk_can_be_opened_and_emptied(
+    opened: Opened, small_disk: Path, clock: Clock
+) -> None:
+    path = small_disk / "vault.db"
+    first = await opened(path, clock, disk_reserve=2 * 1024 * 1024)
+    for number in range(100):
+        await first.put(new_secret(f"{number}", body=bytes(10_000)))
+    await first.close()
+    fill(small_disk)
+    again = await opened(path, clock, disk_reserve=2 * 1024 * 1024)
+    for number in range(100):
+        assert await again.take(name_of(f"secret {number}"))
+    with pytest.raises(Full):
+        await again.put(new_secret("refused"))
+
+
+# The writer
+
+
+async def test_a_bug_in_one_operation_is_raised_there_and_nowhere_else(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    vault = await opened(path, clock)
+    await vault.put(new_secret("a"))
+
+    def bug(tx: Transaction) -> None:
+        tx.run("UPDATE receipt SET state = 'burned'")
+        raise ZeroDivisionError
+
+    answers = await asyncio.gather(
+        vault.put(new_secret("b")),
+        vault._submit(bug),
+        vault.take(name_of("secret a")),
+        return_exceptions=True,
+    )
+    assert answers[0] == Stored()
+    assert isinstance(answers[1], ZeroDivisionError)
+    assert getattr(answers[2], "body", None) == b"body of a"
+    # What it wrote before it failed is not there.
+    assert await vault.take(name_of("secret b"))
+
+
+async def test_a_file_that_another_program_locks_is_unavailable_and_comes_back(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    vault: VaultStore = await opened(path, clock, connect=impatient)
+    await vault.put(new_secret())
+    lock = sqlite3.connect(path, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable):
+        await vault.take(name_of("secret a"))
+    assert await vault.peek(name_of("secret a"))  # reading waits for no writer
+    lock.execute("ROLLBACK")
+    lock.close()
+    assert await vault.take(name_of("secret a"))
+
+
+async def test_all_writing_is_done_on_one_thread(opened: Opened, path: Path, clock: Clock) -> None:
+    threads: set[int] = set()
+
+    class Noting(sqlite3.Connection):
+        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+            if self.in_transaction:
+                threads.add(threading.get_ident())
+            return super().execute(sql, parameters)
+
+    def connect(path: Path, **options: Any) -> sqlite3.Connection:
+        return sqlite3.connect(path, factory=Noting, **options)
+
+    vault = await opened(path, clock, connect=connect)
+    await asyncio.gather(*(vault.put(new_secret(f"{each}")) for each in range(20)))
+    await asyncio.gather(*(vault.take(name_of(f"secret {each}")) for each in range(20)))
+    await vault.sweep()
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
