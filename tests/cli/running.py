@@ -73,6 +73,7 @@ class Server:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     umask: int = 0o022
+    command: tuple[str, ...] = (str(ONETIME), "serve")
     # How it was found to be reached: http://127.0.0.1:40001/ or unix:/path
     address: str = ""
     process: subprocess.Popen[bytes] = field(init=False)
@@ -85,7 +86,7 @@ class Server:
         }
         with self._file("out").open("wb") as out, self._file("err").open("wb") as err:
             self.process = subprocess.Popen(
-                [ONETIME, "serve"],
+                self.command,
                 env=environ(defaults | self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
