@@ -26,7 +26,7 @@ NASTY = {
     "emoji": "👩\u200d👩\u200d👧\u200d👦 🏴\U000e0067\U000e0062\U000e007f ❤\ufe0f",
     "combining": "Z\u0351\u036b\u0343\u036a\u0302\u036b i\u0307 \u0430\u0306 \u1100\u1161\u11a8",
     "not composed": "é e\u0301 Å A\u030a \u212b",
-    "outside the first plane": "𝒳 \U0010fffd \ufffe \uffff \U0001f600",
+    "outside the first plane": "\U0001d4b3 \U0010fffd \ufffe \uffff \U0001f600",
     "line ends of Unicode": "a\u2028b\u2029c",
     "placeholders": "{{ 7*7 }} {% raw %} %(name)s ${x} #{y}",
     "ukrainian": "Ґанок, їжак і м’яч: «щастя»",

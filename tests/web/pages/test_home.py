@@ -235,8 +235,9 @@ async def test_a_refusal_keeps_what_was_written(
 
 
 async def test_lifetimes_follow_the_settings(tmp_path: Path) -> None:
-    settings = {"min_ttl": 600, "default_ttl": 5400, "anonymous_max_ttl": 7200, "max_ttl": 7200}
-    async with reader(tmp_path, **settings) as visitor:
+    async with reader(
+        tmp_path, min_ttl=600, default_ttl=5400, anonymous_max_ttl=7200, max_ttl=7200
+    ) as visitor:
         page = await visitor.open("/")
 
     offered = {each.attributes["value"]: each.text for each in page.all("option")}

@@ -141,7 +141,7 @@ CASES = {
     ("en", "size", 999): "999 bytes",
     ("en", "number", 12_345): "12,345",
     ("uk", "number", 12_345): "12\u00a0345",
-    ("uk", "moment", 1_796_126_700): "1\u00a0грудня 2026, 12:05\u00a0UTC",
+    ("uk", "moment", 1_796_126_700): "1\u00a0грудня 2026, 12:05\u00a0UTC",  # noqa: RUF001
     ("en", "moment", 1_796_126_700): "1\u00a0December 2026, 12:05\u00a0UTC",
 }
 
@@ -258,7 +258,7 @@ class Prose(HTMLParser):
         super().__init__()
         self.found: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
         for name, value in attrs:
             if name in SEEN_ATTRIBUTES and value:
                 self._look(value)

@@ -1,6 +1,7 @@
 """What is true of the markup of every page: nothing inline, nothing that leaks, every control named."""
 
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ async def test_every_page_has_one_headline_a_title_and_a_way_past_the_head(
         assert first.attributes["href"] == "#main", name
         levels = [int(each.tag[1]) for each in page.elements if each.tag in {"h1", "h2", "h3"}]
         tops = levels if levels[0] == 1 else levels[1:]
-        for higher, lower in zip(tops, tops[1:], strict=False):
+        for higher, lower in pairwise(tops):
             assert lower - higher <= 1, name
 
 
