@@ -851,7 +851,9 @@ async def test_every_process_sees_what_was_answered(
 async def test_what_was_answered_survives_the_death_of_the_process(
     place: Place, clock: Clock
 ) -> None:
-    await (await place.open(clock)).put(new_secret("taken"))
+    before = await place.open(clock)
+    await before.put(new_secret("taken"))
+    await before.close()
     secret, token = new_secret("put"), name_of("token")
     stored, taken, counted, kept = make_and_die(
         place,
