@@ -64,6 +64,7 @@ async def build(
     directory = data_directory(settings)
     keyring = read_keyring(settings, directory)
     hasher = hasher or Hasher()
+    log = log or Log(clock)
     store = await SqliteVault.open(
         vault_file(directory),
         clock=clock,
@@ -88,11 +89,12 @@ async def build(
             hasher=hasher,
             vault=Vault(store, keyring, hasher, limits, terms),
             metrics=Metrics(),
-            log=log or Log(clock),
+            log=log,
         )
     finally:
         hasher.close()
         await store.close()
+        log.flush()
 
 
 def vault_file(directory: Path) -> Path:

@@ -6,6 +6,7 @@ never a path, `reason` a sentence of ours (an error's message, which by rule hol
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import traceback
 from typing import TYPE_CHECKING, TextIO
@@ -29,6 +30,8 @@ FIELDS = (
     "count",
 )
 
+_ALLOWED = frozenset(FIELDS)
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -39,6 +42,7 @@ class Log:
         self._clock = clock
         self._stream = stream or sys.stderr
         self._encode = msgspec.json.Encoder().encode
+        self._lines: list[str] = []
 
     def info(self, event: str, **fields: object) -> None:
         self._write("info", event, fields)
@@ -70,17 +74,32 @@ class Log:
             },
         )
 
-    def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
-        unknown = fields.keys() - set(FIELDS)
-        if unknown:
-            raise ValueError(f"not a log field: {sorted(unknown)}")
-        line = {"time": round(self._clock(), 3), "level": level, "event": event, **fields}
+    def flush(self) -> None:
+        """Write what has gathered."""
+        lines, self._lines = self._lines, []
         try:
-            self._stream.write(self._encode(line).decode() + "\n")
+            self._stream.write("".join(lines))
             self._stream.flush()
         except (OSError, ValueError):
             # A full disk or a closed pipe behind the log must not stop the service.
             pass
+
+    def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
+        if not fields.keys() <= _ALLOWED:
+            raise ValueError(f"not a log field: {sorted(fields.keys() - _ALLOWED)}")
+        line = {"time": round(self._clock(), 3), "level": level, "event": event, **fields}
+        self._lines.append(self._encode(line).decode() + "\n")
+        if len(self._lines) == 1:
+            self._soon()
+
+    def _soon(self) -> None:
+        """Lines of one turn of the event loop are written together: a call of the system for each costs as much as
+        making the answer it tells of.
+        """
+        try:
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:  # no loop is running
+            self.flush()
 
 
 def _short(filename: str) -> str:

@@ -10,6 +10,7 @@ The store sees only `tag | BLAKE2b-256(key)`, with a `person` of its own for eac
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
 from typing import NamedTuple
@@ -23,6 +24,9 @@ PERSON_SECRET = b"onetime id"
 PERSON_RECEIPT = b"onetime rcpt id"
 PERSON_TOKEN = b"onetime token"
 
+_TO_LETTERS = bytes(ord(ALPHABET[byte % 36]) for byte in range(256))
+_UNEVEN = bytes(range(252, 256))
+
 _KEY = re.compile(f"[0-9a-z]{{{KEY_LENGTH}}}", re.ASCII)
 
 
@@ -32,9 +36,10 @@ class KeyPair(NamedTuple):
 
 
 def new_keys() -> KeyPair:
-    tag = _letters(TAG_LENGTH)
     own = KEY_LENGTH - TAG_LENGTH
-    return KeyPair(_letters(own) + tag, _letters(own) + tag)
+    letters = _letters(2 * own + TAG_LENGTH)
+    tag = letters[2 * own :]
+    return KeyPair(letters[:own] + tag, letters[own : 2 * own] + tag)
 
 
 def is_key(text: str) -> bool:
@@ -67,9 +72,7 @@ def _id(key: str, person: bytes) -> bytes:
 
 def _letters(count: int) -> str:
     """Uniform: bytes of 252 and more, which would favour some letters, are thrown away."""
-    letters = ""
+    letters = b""
     while len(letters) < count:
-        letters += "".join(
-            ALPHABET[byte % 36] for byte in secrets.token_bytes(count + 4) if byte < 252
-        )
-    return letters[:count]
+        letters += os.urandom(count + 8).translate(_TO_LETTERS, _UNEVEN)
+    return letters[:count].decode("ascii")

@@ -146,11 +146,11 @@ MIGRATIONS: tuple[str, ...] = ()
 # alone. A SELECT followed by a DELETE gives the secret to every caller that gets between the two.
 TAKE = "DELETE FROM secret WHERE number = ? RETURNING head, body"
 
-FIND = """SELECT number, kind, has_passphrase, created_at, secret_expires_at FROM receipt
-WHERE secret_id = ? AND state = 'new' AND secret_expires_at > ?"""
 PEEK = """SELECT kind, has_passphrase, created_at, secret_expires_at, head FROM receipt JOIN secret USING (number)
 WHERE secret_id = ? AND state = 'new' AND secret_expires_at > ?"""
-END = "UPDATE receipt SET state = ?, ended_at = ?, wrong_tries = max(wrong_tries - ?, 0) WHERE number = ?"
+END = """UPDATE receipt SET state = ?, ended_at = ?, wrong_tries = max(wrong_tries - ?, 0)
+WHERE secret_id = ? AND state = 'new' AND secret_expires_at > ?
+RETURNING number, kind, has_passphrase, created_at, secret_expires_at"""
 RECEIPT_COLUMNS = """receipt_id, secret_id, kind, state, has_passphrase, created_at, secret_expires_at, expires_at,
 ended_at, acknowledged, wrong_tries, wrapped, listing"""
 RECEIPT = f"SELECT {RECEIPT_COLUMNS} FROM receipt WHERE receipt_id = ?1 AND expires_at > ?2"  # noqa: S608
@@ -158,7 +158,8 @@ LISTED = f"SELECT {RECEIPT_COLUMNS} FROM receipt WHERE listing_id = ?1 AND expir
 OWNED = f"""SELECT {RECEIPT_COLUMNS} FROM receipt WHERE owner = ? AND created_at < ? AND expires_at > ?
 ORDER BY created_at DESC, number DESC LIMIT ?"""  # noqa: S608
 PUT_RECEIPT = """INSERT INTO receipt (receipt_id, secret_id, kind, state, has_passphrase, created_at,
-secret_expires_at, expires_at, wrapped, owner, listing_id, listing) VALUES (?, ?, ?, 'new', ?, ?, ?, ?, ?, ?, ?, ?)"""
+secret_expires_at, expires_at, wrapped, owner, listing_id, listing) VALUES (?, ?, ?, 'new', ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING"""
 PUT_SECRET = (
     "INSERT INTO secret (number, expires_at, key_number, head, body) VALUES (?, ?, ?, ?, ?)"  # noqa: S105
 )
@@ -758,18 +759,10 @@ def _put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored
         )
         if row is not None:
             return Stored(earlier=row[0])
-    known = tx.one(
-        "SELECT number FROM receipt WHERE secret_id = ?1 OR receipt_id = ?2 OR listing_id = ?3",
-        secret.secret_id,
-        secret.receipt_id,
-        secret.listing_id,
-    )
-    if known is not None:
-        return _put_again(tx, known[0], secret)
-    if tx.room_bytes < len(secret.body) + 4096:
+    room = len(secret.body) + 4096
+    if tx.room_bytes < room and _known(tx, secret) is None:
         raise Full
-    tx.room_bytes -= len(secret.body) + 1024
-    number = tx.db.execute(
+    put = tx.db.execute(
         PUT_RECEIPT,
         (
             secret.receipt_id,
@@ -784,7 +777,11 @@ def _put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored
             secret.listing_id,
             secret.listing,
         ),
-    ).lastrowid
+    )
+    if put.rowcount == 0:
+        return _put_again(tx, secret)
+    number = put.lastrowid
+    tx.room_bytes -= room
     tx.run(PUT_SECRET, number, secret.expires_at, secret.key_number, secret.head, secret.body)
     tx.key_uses[secret.key_number] = max(secret.expires_at, tx.key_uses.get(secret.key_number, 0))
     if answer is not None:
@@ -798,12 +795,23 @@ def _put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored
     return Stored()
 
 
-def _put_again(tx: Transaction, number: int, secret: NewSecret) -> Stored:
+def _known(tx: Transaction, secret: NewSecret) -> int | None:
+    """The number of the receipt that has one of its ids."""
+    row = tx.one(
+        "SELECT number FROM receipt WHERE secret_id = ?1 OR receipt_id = ?2 OR listing_id = ?3",
+        secret.secret_id,
+        secret.receipt_id,
+        secret.listing_id,
+    )
+    return row[0] if row else None
+
+
+def _put_again(tx: Transaction, secret: NewSecret) -> Stored:
     row = tx.one(
         """SELECT state, secret_id, receipt_id, kind, has_passphrase, created_at, secret_expires_at,
         receipt.expires_at, key_number, head, body, wrapped, owner, listing_id, listing
         FROM receipt JOIN secret USING (number) WHERE number = ? AND secret_expires_at > ?""",
-        number,
+        _known(tx, secret),
         tx.now,
     )
     same = (
@@ -831,14 +839,14 @@ def _put_again(tx: Transaction, number: int, secret: NewSecret) -> Stored:
 def _end(
     tx: Transaction, secret_id: bytes, state: State, refund: Sequence[Debit]
 ) -> StoredSecret | None:
-    row = tx.one(FIND, secret_id, tx.now)
+    row = tx.one(END, state.value, tx.now, 1 if refund else 0, secret_id, tx.now)
     if row is None:
         return None
     number, *facts = row
     taken = tx.one(TAKE, number)
     if taken is None:
-        return None
-    tx.run(END, state.value, tx.now, 1 if refund else 0, number)
+        # Cannot be: content goes in the transaction that ends its receipt. Nothing of this is committed.
+        raise RuntimeError("a receipt says new, and its secret is not there")
     _give_back(tx, refund)
     tx.removed = True
     head, body = taken
