@@ -189,3 +189,11 @@ def test_no_document_speaks_of_a_machine() -> None:
         check=False,
     )
     assert found.stdout == ""
+
+
+def test_pictures_are_small_and_say_what_they_show() -> None:
+    shown = re.findall(r"!\[(.*?)\]\((docs/pictures/.*?)\)", (ROOT / "README.md").read_text())
+    assert {ROOT / path for _, path in shown} == set((ROOT / "docs" / "pictures").iterdir())
+    for says, path in shown:
+        assert len(says) > 20, path
+        assert (ROOT / path).stat().st_size < 64 * 1024, path
