@@ -242,7 +242,7 @@ def _found(act: Act, answer: Answer | None, arrived: bytes) -> str:
         return ""
     if answer and answer.status == 200:
         return marker_of(str(answer.json().get("value", "")))
-    part = re.search(rb"<([^<>:]+):", answer.body if answer else arrived)
+    part = re.search(rb"~([^~]+)~", answer.body if answer else arrived)
     return part[1].decode("latin-1") if part else ""
 
 

@@ -34,6 +34,7 @@ class Outcome(StrEnum):
 
 
 class Kind(StrEnum):
+    START = "start"  # started at start, ready at end
     KILL = "kill"  # the process group was killed somewhere between start and end
     TERM = "term"  # asked to stop at start, gone at end
     FULL = "full"  # creates may be refused for want of room
@@ -130,15 +131,14 @@ def events(lines: Iterable[Line]) -> Iterator[Event]:
 
 
 def value_of(marker: str, size: int) -> str:
-    """The value shared under a marker: `<marker:size>` and hex digits up to `size` characters."""
-    head = f"<{marker}:{size}>"
+    """The value shared under a marker: `~marker~size~` and hex digits up to `size` characters."""
+    head = f"~{marker}~{size}~"  # nothing that a form would escape: that takes long
     digits = hashlib.sha256(head.encode()).hexdigest()
     return (head + digits * (size // len(digits) + 1))[: max(size, len(head))]
 
 
 def marker_of(value: str) -> str:
     """The marker whose value this is; `damaged` if it is not exactly what was shared."""
-    head, closed, _ = value.partition(">")
-    marker, _, size = head.removeprefix("<").rpartition(":")
-    whole = closed and size.isdecimal() and value == value_of(marker, int(size))
+    _, marker, size, *_ = [*value.split("~", 3), "", ""]
+    whole = size.isdecimal() and value == value_of(marker, int(size))
     return marker if whole else "damaged"

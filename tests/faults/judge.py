@@ -78,13 +78,23 @@ class _World:
         self.events = sorted(happened, key=lambda event: event.start)
         self._clock = [event for event in self.events if event.kind is Kind.CLOCK]
 
-    def during(self, operation: Operation, *kinds: Kind) -> Event | None:
+    def stop_of(self, operation: Operation) -> Event | None:
+        """The kill or stop that this ran into: it ended after that began, and began before the next start."""
+        stop = None
         for event in self.events:
-            if event.kind in kinds and (
-                operation.start <= event.end and operation.end >= event.start
-            ):
-                return event
-        return None
+            if event.kind in {Kind.KILL, Kind.TERM} and operation.end >= event.start:
+                stop = event
+            elif event.kind is Kind.START and operation.start >= event.start:
+                stop = None
+        return stop
+
+    def is_full(self, operation: Operation) -> bool:
+        return any(
+            event.kind is Kind.FULL
+            and operation.start <= event.end
+            and operation.end >= event.start
+            for event in self.events
+        )
 
     def server_time(self, operation: Operation) -> tuple[float, float]:
         """Earliest and latest reading of the server's clock while this ran."""
@@ -137,7 +147,7 @@ def _answer(operation: Operation, world: _World) -> Iterator[Violation]:
     """What can be said of one answer alone."""
     act, status, marker = operation.act, operation.status, operation.marker
     if operation.outcome is Outcome.UNKNOWN:
-        stop = world.during(operation, Kind.KILL, Kind.TERM)
+        stop = world.stop_of(operation)
         if stop is None:
             yield Violation("unanswered", marker, f"{act} ended with status {status or 'none'}")
         elif stop.kind is Kind.TERM and operation.start < stop.start - STOP_MARGIN:
@@ -145,12 +155,12 @@ def _answer(operation: Operation, world: _World) -> Iterator[Violation]:
     if status not in {0, 200, 404, 503}:
         yield Violation("odd-answer", marker, f"{act} was answered with {status}")
     if act is Act.CONCEAL and operation.outcome is Outcome.REFUSED:
-        if world.during(operation, Kind.FULL):
+        if world.is_full(operation):
             after = str(operation.facts.get("retry_after", ""))
             if status != 503 or not after.isdecimal() or int(after) < 1:
                 text = f"status {status}, Retry-After {after or 'missing'}"
                 yield Violation("refusal-shape", marker, text)
-        elif not (status == 503 and world.during(operation, Kind.TERM)):
+        elif status != 503 or world.stop_of(operation) is None:
             text = f"status {status}: {operation.facts.get('message', '')}"
             yield Violation("refused-create", marker, text)
 

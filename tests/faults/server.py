@@ -70,6 +70,7 @@ class Server:
 
     def start(self) -> None:
         """Returns when it answers `/health/ready`."""
+        since = time.monotonic()
         self._starts += 1
         out = self._folder / f"server-{self._starts}.out"
         with out.open("wb") as stdout, out.with_suffix(".err").open("wb") as stderr:
@@ -92,6 +93,7 @@ class Server:
                 self.base = said[0].split()[-1]
                 self._port = str(urlsplit(self.base).port)
                 if self._ready():
+                    self._history.add(Event.now(Kind.START, since=since))
                     return
             time.sleep(0.01)
         code = self._process.poll()

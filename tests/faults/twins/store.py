@@ -61,6 +61,7 @@ class Store:
     cache_kib = 2000  # a smaller cache spills into the WAL before the commit
     pause = 0.0  # seconds before each batch
     retry_after = "30"  # what a refused create is told
+    late_seconds = 0  # for which a secret is readable beyond its second
     drains = True  # at SIGTERM, what runs is finished
     exit_code = 0
 
@@ -80,7 +81,6 @@ class Store:
     # --- verbs ---
 
     def conceal(self, value: str, ttl: int) -> Row:
-        self.check_room()
         row = self.new_row(ttl)
         try:
             self.commit(lambda db: self.put(db, row, value))
@@ -108,8 +108,10 @@ class Store:
         return row
 
     def sweep(self) -> None:
+        """In small steps: a deleted page is overwritten, and on a full disk there is no room for a large WAL."""
         before = int(time.time()) - GRACE_SECONDS
-        self.commit(lambda db: self.remove_expired(db, before))
+        while self.commit(lambda db: self.remove_expired(db, before)):
+            self.checkpoint()
         self.give_back()
         self.keep_reserve()
 
@@ -125,6 +127,7 @@ class Store:
     # --- steps of a transaction ---
 
     def put(self, db: sqlite3.Connection, row: Row, value: str) -> None:
+        self.check_room()
         db.execute(
             "INSERT INTO secret VALUES (?, ?, ?, ?, ?, NULL)",
             (row.secret_key, row.receipt_key, row.created, row.ttl, row.state),
@@ -135,7 +138,7 @@ class Store:
         now = int(time.time())
         rows = db.execute(
             "DELETE FROM content WHERE secret_key = ? AND expires_at > ? RETURNING value",
-            (secret_key, now),
+            (secret_key, now - self.late_seconds),
         ).fetchall()
         if not rows:
             return None
@@ -148,14 +151,17 @@ class Store:
             (state, now, secret_key),
         )
 
-    def remove_expired(self, db: sqlite3.Connection, before: int) -> None:
-        # Written down, so that the receipt stays true when the clock turns back.
-        db.execute(
-            "UPDATE secret SET state = 'expired' WHERE secret_key IN"
-            " (SELECT secret_key FROM content WHERE expires_at <= ?)",
+    def remove_expired(self, db: sqlite3.Connection, before: int) -> bool:
+        """Some of it; false when nothing is left."""
+        rows = db.execute(
+            "DELETE FROM content WHERE secret_key IN (SELECT secret_key FROM content"
+            " WHERE expires_at <= ? LIMIT 10) RETURNING secret_key",
             (before,),
-        )
-        db.execute("DELETE FROM content WHERE expires_at <= ?", (before,))
+        ).fetchall()
+        # Written down, so that the receipt stays true when the clock turns back.
+        for (secret_key,) in rows:
+            db.execute("UPDATE secret SET state = 'expired' WHERE secret_key = ?", (secret_key,))
+        return bool(rows)
 
     # --- reading ---
 
@@ -183,6 +189,7 @@ class Store:
             db = sqlite3.connect(self._path, timeout=10, isolation_level=None)
             db.execute(f"PRAGMA synchronous = {self.synchronous}")
             db.execute(f"PRAGMA cache_size = -{self.cache_kib}")
+            db.execute("PRAGMA wal_autocheckpoint = 250")
             self._local.db = db
         return db
 
@@ -232,7 +239,7 @@ class Store:
         db = self.connect()
         db.execute("BEGIN IMMEDIATE")
         try:
-            results = [step(db) for step in steps]
+            results = [_result(step, db) for step in steps]
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
@@ -243,7 +250,9 @@ class Store:
     # --- space ---
 
     def check_room(self) -> None:
-        if self._free_bytes() < ROOM_BYTES:
+        # What lies in the WAL has to fit into the database as well, or no checkpoint succeeds any more.
+        wal = self._path.with_name("vault.db-wal")
+        if self._free_bytes() < ROOM_BYTES + (wal.stat().st_size if wal.exists() else 0):
             raise Full
 
     def keep_reserve(self) -> None:
@@ -257,15 +266,21 @@ class Store:
         if not self._reserve.exists():
             return False
         self._reserve.unlink()
-        with contextlib.suppress(sqlite3.Error):
-            self.connect().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.checkpoint()
         return True
 
     def give_back(self) -> None:
         db = self.connect()
+        was, free = -1, 0
+        while free != was:
+            self.checkpoint()
+            with contextlib.suppress(sqlite3.Error):
+                db.executescript("PRAGMA incremental_vacuum(200)")  # `execute` stops after one page
+            was, free = free, db.execute("PRAGMA freelist_count").fetchall()[0][0]
+
+    def checkpoint(self) -> None:
         with contextlib.suppress(sqlite3.Error):
-            db.executescript("PRAGMA incremental_vacuum")  # `execute` stops after one page
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self.connect().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _free_bytes(self) -> int:
         disk = os.statvfs(self.folder)
@@ -276,3 +291,10 @@ class Store:
             time.sleep(SWEEP_SECONDS)
             with contextlib.suppress(sqlite3.Error):
                 self.sweep()
+
+
+def _result(step: Step, db: sqlite3.Connection) -> Any:
+    try:
+        return step(db)
+    except Full as refusal:
+        return refusal
