@@ -27,11 +27,11 @@ class Server:
     def __init__(self, folder: Path, program: Sequence[str] = PROGRAM, **settings: str) -> None:
         self.folder = folder
         self.data = folder / "data"
-        (folder / "tmp").mkdir()
+        (folder / "tmp").mkdir(exist_ok=True)
         self.said = {"stdout": b"", "stderr": b""}
         self._ready = threading.Event()
         environ = {name: value for name, value in os.environ.items() if PREFIX not in name}
-        given = {"PORT": "0", "DATA_DIR": str(self.data), "DISK_RESERVE": "1000000", **settings}
+        given = {"PORT": "0", "DATA_DIR": str(self.data), "DISK_RESERVE": "100000", **settings}
         environ |= {PREFIX + name: value for name, value in given.items()}
         environ |= {"TMPDIR": str(folder / "tmp"), "HOME": str(folder), "PYTHONPATH": str(ROOT)}
         self._process = subprocess.Popen(

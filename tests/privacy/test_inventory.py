@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from onetime import log
 from onetime.app import build
@@ -156,6 +157,17 @@ def test_no_answer_sets_a_cookie(visitor: Visitor) -> None:
     assert len(visitor.answers) > 500
     for seen in visitor.answers:
         assert "set-cookie" not in {name.lower() for name, _ in seen.headers}
+
+
+def test_the_privacy_page_shows_every_category_and_every_field(visitor: Visitor) -> None:
+    (text,) = {
+        seen.text for seen in visitor.answers if b"<h1>What we know about you</h1>" in seen.content
+    }
+    shown = [*inventory.ABSENT, *inventory.BEYOND]
+    for category in inventory.CATEGORIES:
+        shown += [category.title, category.purpose, category.retention, category.readers]
+    for sentence in (*shown, *(field.name for field in FIELDS)):
+        assert str(escape(sentence)) in text, sentence
 
 
 def test_no_page_or_script_stores_anything_in_the_browser() -> None:

@@ -25,28 +25,30 @@ from tests.privacy import canary, journeys
 from tests.privacy.canary import Canary
 from tests.privacy.journeys import CANARIES, SECRET, Visitor
 from tests.privacy.leaky import LEAKS
-from tests.privacy.server import Server, serving
+from tests.privacy.server import serving
 
 
-def api(visitor: Visitor, _server: Server) -> None:
+def api(visitor: Visitor) -> None:
     journeys.use_api(visitor)
     journeys.share_by_api(visitor)
 
 
-def pages(visitor: Visitor, _server: Server) -> None:
+def pages(visitor: Visitor) -> None:
     journeys.use_pages(visitor)
     journeys.share_by_page(visitor, passphrase=journeys.PASSPHRASE.value)
 
 
-def wrong_requests(visitor: Visitor, _server: Server) -> None:
+def wrong_requests(visitor: Visitor) -> None:
     key, _ = journeys.share(visitor, passphrase=journeys.PASSPHRASE.value)
     journeys.hostile(visitor, key)
 
 
-WAYS: dict[str, Callable[[Visitor, Server], None]] = {
-    "API v1": api,
-    "pages": pages,
-    "wrong requests": wrong_requests,
+# What is done, and the settings it is done with.
+WAYS: dict[str, tuple[Callable[[Visitor], None], dict[str, str]]] = {
+    "API v1": (api, {}),
+    "API v1, two processes": (api, {"WORKERS": "2"}),
+    "pages": (pages, {}),
+    "wrong requests": (wrong_requests, {}),
 }
 
 
@@ -63,7 +65,8 @@ class Run:
 @pytest.fixture(scope="module", params=list(WAYS))
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("server")
-    with serving(folder, TRUSTED_PROXIES="127.0.0.1", METRICS="on") as server:
+    use, settings = WAYS[request.param]
+    with serving(folder, TRUSTED_PROXIES="127.0.0.1", METRICS="on", **settings) as server:
         straight = Visitor(server.url)
         proxied = [
             Visitor(server.url, source="127.0.0.1", forwarded=forwarded)
@@ -73,7 +76,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             )
         ]
         for visitor in (straight, *proxied):
-            WAYS[request.param](visitor, server)
+            use(visitor)
         metrics = Visitor(server.url, source="127.0.0.1").send("GET", "/metrics")
         assert metrics.status == 200
         run = Run(server.places() | {"metrics": metrics.content})
@@ -157,6 +160,24 @@ def test_a_secret_that_was_read_or_burned_is_in_no_file(passphrase: str, tmp_pat
 
         left = canary.search(bodies, server.places())
         assert {each.split(" ")[2] for each in left} == {"4,"}
+
+
+def test_what_was_taken_before_a_crash_is_in_no_file_after_the_next_start(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        visitor = Visitor(server.url)
+        key, _ = journeys.share(visitor, secret=SECRET.value * 100)
+        ((body,),) = server.rows("SELECT body FROM secret")
+        assert isinstance(body, bytes)
+        pieces = {str(at): chunk for at, chunk in enumerate(canary.chunks(body))}
+        assert visitor.form(f"/api/v1/secret/{key}", {}).status == 200
+        server.kill()
+        assert canary.search(pieces, server.places())
+
+    with serving(tmp_path) as server:
+        deadline = time.monotonic() + 30
+        while canary.search(pieces, server.places()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert canary.search(pieces, server.places()) == []
 
 
 async def test_what_was_taken_is_in_no_file_while_the_service_runs(tmp_path: Path) -> None:
