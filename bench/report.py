@@ -126,7 +126,12 @@ def targets(figures: Figures) -> list[Target]:
         found.append(Target(f"{asked}, 100 bytes: share of the no-op", ratio, 0.40, 0.40))
     slowest = max(each["p99"] for job, each in figures.latencies.items() if job[0] == "onetime")
     found.append(Target("p99, the slowest of the four", slowest, 25, 15, " ms", most=True))
-    most = max(int(each["most"]) for each in figures.memory["onetime"]) / 1024
+    most = max(
+        int(each["most"]) / 1024
+        for name, processes in figures.memory.items()
+        if name.startswith("onetime")
+        for each in processes
+    )
     found.append(Target("memory of a process, at most so far", most, 110, 80, " MiB", most=True))
     for asked in ("create", "reveal"):
         counts = sorted({count for name, count in figures.flat if name == asked})
