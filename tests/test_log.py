@@ -1,14 +1,17 @@
 """The log: one JSON object a line, of allowed fields only, and nothing of a request in it."""
 
+import ast
 import asyncio
 import gc
 import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import onetime
 from onetime.cli.serve import JsonLines
 from onetime.log import FIELDS, Log
 
@@ -97,6 +100,53 @@ def test_an_unexpected_error_is_named_and_placed_without_its_text(log: Log, line
     assert found["level"] == "error"
     assert found["reason"] == "RuntimeError"
     assert "test_log.py:" in str(found["where"])
+
+
+async def test_lines_of_one_turn_are_written_together_in_order(lines: Lines, log: Log) -> None:
+    for number in range(3):
+        log.info("something", count=number)
+    log.flush()
+    log.info("something", count=3)
+    await asyncio.sleep(0)
+
+    assert [line["count"] for line in lines.read_all()] == [0, 1, 2, 3]
+
+
+def logged() -> list[tuple[str, ast.Call]]:
+    """Every place in the program that writes a line: `log.info(...)` and its like."""
+    return [
+        (f"{path.name}:{node.lineno}", node)
+        for path in sorted(Path(onetime.__file__).parent.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"info", "warning", "failure"}
+        and ast.unparse(node.func.value).lower().endswith(("log", "log(time.time)"))
+    ]
+
+
+# A template, a random name, the message of an error of ours, the exit code of a worker.
+HARMLESS = {
+    "call.route",
+    "call.request_id",
+    "str(error)",
+    "f'Exit code {code}; it is started again'",
+}
+
+
+def test_no_place_in_the_program_puts_a_text_together_for_the_log() -> None:
+    """An event is a constant or a name for one; a reason is a constant, or the message of an error of ours."""
+    places = logged()
+
+    assert len(places) >= 5
+    for place, call in places:
+        event, *more = call.args
+        assert isinstance(event, ast.Constant | ast.Name), place
+        assert len(more) <= 1, place
+        for keyword in call.keywords:
+            assert keyword.arg in FIELDS, place
+            text = ast.unparse(keyword.value)
+            assert isinstance(keyword.value, ast.Constant) or text in HARMLESS, (place, text)
 
 
 def test_a_log_that_cannot_be_written_stops_nobody() -> None:

@@ -26,7 +26,7 @@ async def sweep(app: App) -> None:
 
 
 async def run(app: App) -> None:
-    """Both loops, until cancelled. A store that fails is tried again in the next round."""
+    """Both loops, until cancelled. A round that fails is said, and tried again in the next."""
     await asyncio.gather(
         _every(SWEEP_SECONDS, app, "sweep failed", sweep),
         _every(SCRUB_SECONDS, app, "scrub failed", lambda app: app.store.scrub()),
@@ -39,6 +39,8 @@ async def _every(seconds: float, app: App, failed: str, step: Step) -> None:
             await step(app)
         except Unavailable as error:
             app.log.warning(failed, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - a bug must not end the loop: what is over would stay for good
+            app.log.failure(failed, error)
         await asyncio.sleep(seconds)
 
 

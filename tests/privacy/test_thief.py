@@ -3,9 +3,11 @@ without it either.
 """
 
 import asyncio
+import hmac
 import secrets
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from onetime.app import App, build
 from onetime.core.generate import Recipe
 from onetime.core.vault import Wish
 from onetime.crypto.hashing import Cost, Hasher
-from onetime.model import Concealed
+from onetime.model import Caller, Concealed
 from onetime.settings import Settings
 from tests.privacy.thief import Thief, labels, persons
 
@@ -133,6 +135,26 @@ def test_another_root_key_opens_nothing_even_with_the_link(booty: Booty, tmp_pat
 def test_the_thief_tries_what_the_code_uses() -> None:
     assert {"onetime/1 seal", "onetime/1 wrap", "onetime/1 answer"} <= labels()
     assert {b"onetime seal", b"onetime wrap", b"onetime answer", b"onetime id"} <= persons()
+
+
+async def test_a_network_is_found_with_the_key_of_its_day_alone(tmp_path: Path) -> None:
+    """There are few networks: whoever has the key can try them all. Nothing else that is stored will do."""
+    network = "192.0.2.0/24"
+    settings = Settings(data_dir=tmp_path / "data", disk_reserve=0)
+    async with build(settings, hasher=Hasher(cost=QUICK)) as app:
+        await app.vault.conceal(TEXT, caller=Caller(network=network))
+        shutil.copytree(settings.data_dir, tmp_path / "copy")
+    thief = Thief(tmp_path / "copy")
+
+    def finds(keys: Iterable[bytes]) -> bool:
+        counters = {row["key"] for row in thief.tables["counter"]}
+        texts = [network.encode(), f"create {network}".encode()]
+        return any(hmac.digest(key, text, "sha256") in counters for key in keys for text in texts)
+
+    (of_the_day,) = thief.tables.pop("daily_key")
+    assert isinstance(of_the_day["key"], bytes)
+    assert finds([of_the_day["key"]])
+    assert not finds(set(thief.keys()) - {of_the_day["key"]})
 
 
 async def test_a_secret_that_is_gone_leaves_no_wrapped_content(tmp_path: Path) -> None:
