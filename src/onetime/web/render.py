@@ -1,6 +1,6 @@
 """Pages: template, language, address.
 
-Templates are compiled once, for each language, when this module is imported. A page is rendered with the values its handler
+Templates are compiled once, when this module is imported. A page is rendered with the values its handler
 gives and with what every page has: links that stay under the base path and keep a language that was chosen, the language
 switch, and who runs the service.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from onetime import i18n
@@ -23,6 +23,8 @@ from onetime.web.http import Answer, html_answer
 from onetime.web.pages import static
 
 if TYPE_CHECKING:
+    from jinja2.bccache import Bucket
+
     from onetime.i18n import Language
     from onetime.web.http import Call, Headers
 
@@ -58,6 +60,23 @@ def iso(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+class _Compiled(BytecodeCache):
+    """A template is compiled once; languages differ in what its names mean."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_compiled = _Compiled()
+
+
 def environment(language: Language) -> Environment:
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -67,6 +86,7 @@ def environment(language: Language) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
         cache_size=-1,
+        bytecode_cache=_compiled,
         extensions=["jinja2.ext.i18n"],
     )
     made.policies["ext.i18n.trimmed"] = True
