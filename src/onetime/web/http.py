@@ -91,20 +91,22 @@ class Call:
             raise TooLarge("body", limit_bytes=limit)
         message = await self.receive()
         content: bytes = message.get("body", b"")
+        size = len(content)
         if message.get("more_body"):
             parts = [content]
-            size = len(content)
-            while message.get("more_body"):
+            while message.get("more_body") and size <= limit:
                 message = await self.receive()
                 if message["type"] == "http.disconnect":
                     raise Gone
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if size > limit:
-                    raise TooLarge("body", limit_bytes=limit)
             content = b"".join(parts)
         elif message["type"] == "http.disconnect":
             raise Gone
+        if size > limit:
+            if not message.get("more_body"):
+                self._body = b""  # it came whole: there is nothing left to read
+            raise TooLarge("body", limit_bytes=limit)
         self._body = content
         return content
 
