@@ -1,5 +1,6 @@
 """One process: its first start, where it listens, and what is left after a kill."""
 
+import secrets
 import signal
 import sqlite3
 import stat
@@ -194,3 +195,16 @@ def test_older_data_is_opened_as_it_is(tmp_path: Path) -> None:
         assert db.execute("SELECT count(*) FROM secret").fetchone() == (1,)
     with serving(tmp_path) as server:
         assert server.reveal(secret_key).json()["value"] == "from before"
+
+
+def test_a_root_key_is_changed_as_the_page_of_operators_says(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        before = server.share("sealed with the old key")
+        server.send(signal.SIGTERM)
+        assert server.wait() == 0
+    old_key = (server.data / "root.key").rename(server.data / "old.key")
+    (server.data / "root.key").write_text(f"{secrets.token_hex(32)}\n")
+    with serving(tmp_path, {"ONETIME_OLD_ROOT_KEYS_FILE": str(old_key)}) as server:
+        after = server.share("sealed with the new key")
+        assert server.reveal(before).json()["value"] == "sealed with the old key"
+        assert server.reveal(after).json()["value"] == "sealed with the new key"
