@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -402,12 +403,10 @@ async def test_the_operator_sets_the_lifetimes(tmp_path: Path, clock: Clock) -> 
 async def test_a_passphrase_that_will_not_do_is_refused(
     onetime: App, passphrase: str, rule: str
 ) -> None:
-    for make in (
-        onetime.vault.conceal("x", Wish(passphrase=passphrase)),
-        onetime.vault.generate(Recipe(), Wish(passphrase=passphrase)),
-    ):
+    wish = Wish(passphrase=passphrase)
+    for make in (partial(onetime.vault.conceal, "x"), partial(onetime.vault.generate, Recipe())):
         with pytest.raises(Invalid) as refused:
-            await make
+            await make(wish)
         assert (refused.value.field, refused.value.rule) == ("passphrase", rule)
         assert passphrase not in str(refused.value)
     assert onetime.hasher.made == 0
