@@ -110,7 +110,7 @@ SEALED = msgid("AES-256-GCM; the key is derived from the link, the root key and 
 WRAPPED = msgid("AES-256-GCM; the key is derived from the receipt's link and the root key")
 ONCE = msgid("AES-256-GCM; the key is derived from a one-time value of the sender and the root key")
 HASHED = msgid("A hash; what it was made from is not stored")
-KEYED = msgid("An HMAC under a random key of the day")
+KEYED = msgid("An HMAC under a random key of the day; for a secret alone, a hash of its id")
 PLAIN = msgid("No")
 
 SECRET = Category(
