@@ -154,6 +154,13 @@ async def test_link_data_and_root_key_do_not_open_a_protected_secret(
     assert seal.open_(body, key_with(PASSPHRASE), place, parsed).decode() == TEXT
 
 
+def test_a_wish_does_not_print_what_is_nobodys_business() -> None:
+    printed = repr(Wish(ttl=60, passphrase=PASSPHRASE, once=ONCE))
+    assert "60" in printed
+    assert PASSPHRASE not in printed
+    assert repr(ONCE) not in printed
+
+
 async def test_no_error_holds_what_was_given(tmp_path: Path, clock: Clock) -> None:
     async with opened(tmp_path, clock) as app:
         made = await app.vault.conceal(TEXT, Wish(passphrase=PASSPHRASE))

@@ -7,7 +7,7 @@ order for a newcomer: `reveal`, then `storage.port`.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from onetime.core.generate import generate
@@ -57,9 +57,9 @@ class Wish:
     """
 
     ttl: int | None = None
-    passphrase: str = ""
+    passphrase: str = field(default="", repr=False)
     clamp: bool = False
-    once: bytes = b""
+    once: bytes = field(default=b"", repr=False)
 
 
 NO_WISH = Wish()
