@@ -38,6 +38,7 @@ from onetime.app import App, build
 from onetime.crypto.hashing import Cost, Hasher
 from onetime.settings import Settings
 from onetime.web.asgi import Web
+from onetime.web.routes import ROUTES, Route
 
 START = 1_785_000_000
 HERE = "https://ots.example.com"
@@ -163,7 +164,7 @@ class Clock:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, clock: Clock | None = None, **settings: Any
+    folder: Path, clock: Clock | None = None, routes: list[Route] = ROUTES, **settings: Any
 ) -> AsyncIterator[tuple[App, httpx2.AsyncClient]]:
     """The real application in this process, and a client of it that says nothing but what it is told to say."""
     given = {
@@ -175,7 +176,7 @@ async def opened(
     }
     hasher = Hasher(cost=QUICK)
     async with build(Settings(**given), clock=clock or Clock(), hasher=hasher) as app:
-        transport = httpx2.ASGITransport(app=Web(app), client=("192.0.2.1", 4000))
+        transport = httpx2.ASGITransport(app=Web(app, routes), client=("192.0.2.1", 4000))
         async with httpx2.AsyncClient(transport=transport, base_url=HERE) as client:
             client.headers.clear()
             yield app, client
