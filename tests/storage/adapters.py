@@ -4,6 +4,7 @@ A new adapter is one line in ADAPTERS: how to open it, and where its files lie. 
 adapter's opener turns it into errors of its own store.
 """
 
+import hashlib
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterable
@@ -184,8 +185,12 @@ class Place:
 
 
 def name_of(word: str) -> bytes:
-    """An id as the store knows them, 35 bytes, the same for the same word."""
-    return word.encode().ljust(35, b".")
+    """An id as the store knows them, the same for the same word: `tag (4) | 35 bytes`.
+
+    The tag is that of the last part, so `secret a` and `receipt a` lie on one shard.
+    """
+    tag = hashlib.sha256(word.rpartition(" ")[2].encode()).hexdigest()[:4]
+    return tag.encode() + word.encode().ljust(35, b".")
 
 
 def new_secret(word: str = "a", **facts: Any) -> NewSecret:

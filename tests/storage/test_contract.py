@@ -108,8 +108,8 @@ async def test_a_put_repeated_to_the_letter_gets_the_same_answer(vault: VaultSto
 @pytest.mark.parametrize(
     "different",
     [
-        {"secret_id": name_of("other")},
-        {"receipt_id": name_of("other")},
+        {"secret_id": name_of("other a")},
+        {"receipt_id": name_of("other a")},
         {"kind": Kind.GENERATED},
         {"has_passphrase": True},
         {"created_at": START - 1},
@@ -154,8 +154,8 @@ async def test_an_id_cannot_be_used_again_while_its_receipt_lives(
     late = {"expires_at": START + 9 * HOUR, "receipt_expires_at": START + 18 * HOUR}
     for again in (
         secret,
-        new_secret("b", secret_id=secret.secret_id, **late),
-        new_secret("b", receipt_id=secret.receipt_id, **late),
+        new_secret("a", receipt_id=name_of("other a"), **late),
+        new_secret("a", secret_id=name_of("other a"), **late),
     ):
         with pytest.raises(Conflict):
             await vault.put(again)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class NewSecret:
     """A secret and its receipt on the way in; both appear together or not at all.
 
-    `head` is read by `peek`, `body` leaves only through `take` (and `show_once`). `key_number` names the root key
+    Both ids begin with the same shard tag (`crypto.ids.TAG_LENGTH` bytes). `head` is read by `peek`, `body` leaves only through `take` (and `show_once`). `key_number` names the root key
     that sealed it. `owner` is the account that lists it, `listing_id` and `listing` its second name there.
     """
 
