@@ -23,6 +23,7 @@ async def test_before_the_button_the_recipient_reads_what_this_is(tmp_path: Path
         "8 December 2026, 12:05\u00a0UTC".replace("\u00a0", " "),
         "7 days left",
         "Sail Co-op",
+        "the sender and you; by this server in passing",
         "Not expecting this? Close the page: nothing will happen",
     ):
         assert words in before, words

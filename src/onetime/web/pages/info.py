@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from onetime import i18n
 from onetime.core.inventory import ABSENT, BEYOND, CATEGORIES, FIELDS
 from onetime.errors import NotFound
 from onetime.web import render as pages
@@ -21,6 +22,12 @@ SHARED: Headers = [(b"cache-control", b"public, max-age=300")]
 
 # RFC 9116, section 2.5.5: an expiry is required, and less than a year away.
 CONTACT_HOLDS = timedelta(days=90)
+
+# Each category with its fields; what may be about a person comes first.
+KEPT = [
+    (category, [field for field in FIELDS if field.category == category])
+    for category in sorted(CATEGORIES, key=lambda each: not each.personal)
+]
 
 ROBOTS = """User-agent: *
 Disallow: {base}/api/
@@ -37,10 +44,9 @@ async def about(call: Call) -> Answer:
 
 
 async def privacy(call: Call) -> Answer:
-    """What may be about a person comes first."""
-    categories = sorted(CATEGORIES, key=lambda each: not each.personal)
-    kept = {each: [field for field in FIELDS if field.category == each] for each in CATEGORIES}
-    return render(call, "info/privacy.html", headers=SHARED, absent=ABSENT, beyond=BEYOND, categories=categories, kept=kept)
+    return render(
+        call, "info/privacy.html", headers=SHARED, absent=ABSENT, beyond=BEYOND, kept=KEPT
+    )
 
 
 async def short_privacy(call: Call) -> Answer:
@@ -73,7 +79,7 @@ async def security_contact(call: Call) -> Answer:
     lines = [
         f"Contact: {contact}",
         f"Expires: {(day + CONTACT_HOLDS).strftime('%Y-%m-%dT%H:%M:%SZ')}",
-        "Preferred-Languages: en, uk",
+        f"Preferred-Languages: {', '.join(i18n.LANGUAGES)}",
     ]
     if call.base.startswith("https:"):
         lines.append(f"Canonical: {call.base}/.well-known/security.txt")

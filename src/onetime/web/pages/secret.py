@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import unicodedata
+from collections import Counter
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -92,7 +93,7 @@ def _revealed(call: Call, text: str) -> Answer:
         exact_bytes=base64.b64encode(text.encode()).decode("ascii"),
         lines=text.count("\n") + (not text.endswith("\n")),
         text=text,
-        unseen=sum(map(_is_unseen, text)),
+        unseen=sum(count for letter, count in Counter(text).items() if _is_unseen(letter)),
     )
 
 

@@ -5,6 +5,7 @@ import { sendOnce } from "../part/submit.js";
 
 const form = find("share", HTMLFormElement);
 const secret = find("secret", HTMLTextAreaElement);
+const passphrase = find("passphrase", HTMLInputElement);
 const generate = find("kind-generate", HTMLInputElement);
 
 const segments = new Intl.Segmenter(language);
@@ -45,7 +46,7 @@ addEventListener("pageshow", () => {
   count();
 });
 addEventListener("pagehide", (event) => {
-  if (event.persisted) form.reset();
+  if (event.persisted) secret.value = passphrase.value = "";
 });
 offerToShow();
 sendOnce(form);
