@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from onetime.cli.serve import LONGEST_WAIT_SECONDS, SHORT_LIFE_SECONDS, Worker
+from onetime.cli.workers import LONGEST_WAIT_SECONDS, SHORT_LIFE_SECONDS, Worker
 from tests.cli.running import Server, is_running, serving, until
 
 

@@ -1,14 +1,12 @@
 """`onetime serve`: bind, start, serve, drain.
 
-One process serves by default. With more ONETIME_WORKERS, the first process binds the socket, starts the others on it, and
-starts one again that has died. A worker's standard input is a pipe that only the first process holds open: when it closes,
-the first process is no more, however it ended, and the worker drains and ends as well.
+One process serves by default. With more ONETIME_WORKERS, the first process binds the socket and looks after the others
+(cli/workers.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import importlib
 import ipaddress
 import json
@@ -16,24 +14,21 @@ import logging
 import os
 import signal
 import socket
-import stat
-import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from onetime.cli.listening import BACKLOG, address, listening_on
 from onetime.cli.terminal import exit_code, say
+from onetime.cli.workers import supervise
 from onetime.errors import Misconfigured, OnetimeError, Unavailable
 from onetime.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
     import uvicorn
 
@@ -45,16 +40,12 @@ PARTS = ("babel", "httptools", "jinja2", "msgspec", "python_multipart", "uvicorn
 
 # From SIGTERM on, running requests have this long to finish. Supervisors usually kill after 30 seconds.
 DRAIN_SECONDS = 20
-BACKLOG = 2048
 
 # Request line and headers together. Browsers and proxies stay far below; uvicorn itself has no bound here. What comes in one
 # piece from the network may be larger by that piece.
 MOST_HEAD_BYTES = 65_536
 BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
-# A worker that ends this soon after its start has not served. The next start waits a second, then twice as long each time.
-SHORT_LIFE_SECONDS = 10.0
-LONGEST_WAIT_SECONDS = 30.0
 # How long after its drain time a worker is killed.
 PATIENCE_SECONDS = 5.0
 
@@ -91,97 +82,6 @@ def need_parts() -> None:
         raise Misconfigured(
             f"{error.name} is not installed; to serve: pip install 'onetime[server]'"
         ) from None
-
-
-# The socket
-
-
-@contextmanager
-def listening_on(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket; its file, if it has one, goes with it.
-
-    Raises:
-        Misconfigured: the port is in use, the address is not ours, or we may not.
-    """
-    if not host.startswith("unix:"):
-        with _bind(host, port) as listening:
-            yield listening
-        return
-    path = Path(host.removeprefix("unix:"))
-    with _bind_file(path) as listening:
-        made = path.stat().st_ino
-        try:
-            yield listening
-        finally:
-            if path.exists() and path.stat().st_ino == made:
-                path.unlink()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise Misconfigured(
-                f"ONETIME_PORT: port {port} of {host} is in use by another program"
-            ) from None
-        if error.errno == errno.EADDRNOTAVAIL:
-            raise Misconfigured(f"ONETIME_HOST: {host} is not an address of this machine") from None
-        raise Misconfigured(f"ONETIME_HOST: cannot listen on {host}: {_reason(error)}") from None
-    return listening
-
-
-def _bind_file(path: Path) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        _remove_left_over(path)
-        listening.bind(str(path))
-        # A proxy of the same group may connect.
-        path.chmod(0o660)
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise Misconfigured(f"ONETIME_HOST: cannot listen on {path}: {_reason(error)}") from None
-    except Misconfigured:
-        listening.close()
-        raise
-    return listening
-
-
-def _remove_left_over(path: Path) -> None:
-    """A socket file that nobody listens on was left by a process that is no more."""
-    if not path.exists():
-        return
-    if not stat.S_ISSOCK(path.stat().st_mode):
-        raise Misconfigured(f"ONETIME_HOST: {path} is there and is not a socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-        else:
-            raise Misconfigured(f"ONETIME_HOST: {path} is in use by another program")
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
-
-
-def address(settings: Settings, listening: socket.socket) -> str:
-    """Where it can be reached from this machine."""
-    name = listening.getsockname()
-    if isinstance(name, str | bytes):
-        return f"unix:{os.fsdecode(name)}"
-    host = ipaddress.ip_address(name[0])
-    if host.is_unspecified:
-        host = ipaddress.ip_address("127.0.0.1" if host.version == 4 else "::1")
-    shown = f"[{host}]" if host.version == 6 else f"{host}"
-    return f"http://{shown}:{name[1]}{settings.base_path}/"
 
 
 def _announce(settings: Settings, listening: socket.socket, log: Log) -> None:
@@ -344,85 +244,19 @@ def _work(settings: Settings, listening: socket.socket) -> None:
         raise SystemExit(exit_code(error)) from None
 
 
-@dataclass(slots=True)
-class Worker:
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    start_at: float = 0.0
-    wait_seconds: float = 0.0
-
-    def ended(self, now: float) -> None:
-        """When the next one starts: at once after a life, later and later after a false start."""
-        self.process = None
-        short = now - self.started_at < SHORT_LIFE_SECONDS
-        self.wait_seconds = min(max(1.0, 2 * self.wait_seconds), LONGEST_WAIT_SECONDS) * short
-        self.start_at = now + self.wait_seconds
-
-
 def _supervise(settings: Settings, listening: socket.socket) -> int:
-    """Start the workers, start again what dies, pass the end on."""
     from onetime.log import Log  # noqa: PLC0415
 
     # Everything that forbids a start is said once, here.
     asyncio.run(_check(settings))
     log = Log(time.time)
-    ending = False
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        nonlocal ending
-        ending = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    # The other end stays open as long as this process lives, and in this process alone.
-    pipe, _ = os.pipe()
-    workers = [Worker() for _ in range(settings.workers)]
-    for worker in workers:
-        _start(worker, listening, pipe)
-    _announce(settings, listening, log)
-    while not ending:
-        now = time.monotonic()
-        for worker in workers:
-            if worker.process is None:
-                if now >= worker.start_at:
-                    _start(worker, listening, pipe)
-            elif (code := worker.process.poll()) is not None:
-                worker.ended(now)
-                log.warning("worker ended", reason=f"Exit code {code}; it is started again")
-        time.sleep(0.1)
-    # Nobody shall wait in the queue of a socket that is no longer served.
-    listening.close()
-    return _stop([worker.process for worker in workers if worker.process is not None])
-
-
-def _start(worker: Worker, listening: socket.socket, pipe: int) -> None:
-    # -P: a folder named onetime where we were started is not the program.
-    command = [sys.executable, "-P", "-m", "onetime", "serve"]
-    worker.started_at = time.monotonic()
-    try:
-        worker.process = subprocess.Popen(  # noqa: S603 - ourselves
-            [*command, "--socket-fd", str(listening.fileno())],
-            pass_fds=[listening.fileno()],
-            stdin=pipe,
-        )
-    except OSError:
-        # No process or memory to be had now.
-        worker.ended(worker.started_at)
-
-
-def _stop(processes: list[subprocess.Popen[bytes]]) -> int:
-    """0 when all have drained and ended."""
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + DRAIN_SECONDS + PATIENCE_SECONDS
-    for process in processes:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    # One that was told to end before it listened for that ends by the signal itself.
-    return int(any(process.returncode not in {0, -signal.SIGTERM} for process in processes))
+    return supervise(
+        settings.workers,
+        listening,
+        log,
+        started=lambda: _announce(settings, listening, log),
+        patience=DRAIN_SECONDS + PATIENCE_SECONDS,
+    )
 
 
 async def _check(settings: Settings) -> None:
