@@ -1,6 +1,7 @@
 """Which language, without cookie and without script; and that the catalogues are whole."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -196,6 +197,21 @@ def test_a_missing_and_a_doubtful_message_are_found(monkeypatch: pytest.MonkeyPa
         "('%(num)d day', '%(num)d days')",
     }
     assert i18n.superfluous("uk") == ["No template has this"]
+
+
+def test_keeping_the_catalogues_changes_nothing_when_no_word_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.relative_to(i18n.LOCALES): path.read_bytes() for path in _catalogues()}
+    shutil.copytree(i18n.LOCALES, tmp_path / "locales")
+    monkeypatch.setattr(i18n, "LOCALES", tmp_path / "locales")
+
+    assert i18n.update() == 0
+    assert {path.relative_to(i18n.LOCALES): path.read_bytes() for path in _catalogues()} == before
+
+
+def _catalogues() -> Iterator[Path]:
+    return i18n.LOCALES.rglob("*.po")
 
 
 @pytest.mark.parametrize("code", ["en", "uk"])
