@@ -23,7 +23,7 @@ from onetime.core.generate import AMBIGUOUS, DEFAULT_LENGTH, MOST_LENGTH, SYMBOL
 from onetime.core.limits import BUDGETS, PASSPHRASE_TOTAL
 from onetime.model import Caller
 from onetime.web.api import v1
-from onetime.web.routes import V1
+from onetime.web.routes import ROUTES, V1
 from tests.web.api.transcript import Clock, Transcript, opened, parse, play
 
 TRANSCRIPTS = sorted((Path(__file__).parents[2] / "vectors" / "v1").glob("*.txt"))
@@ -376,7 +376,7 @@ async def test_links_hold_the_public_address_with_its_path(tmp_path: Path) -> No
 
 async def test_the_longest_life_and_the_size_are_the_operators(tmp_path: Path) -> None:
     terms = {"min_ttl": 300, "anonymous_max_ttl": 400, "default_ttl": 350}
-    async with opened(tmp_path, Clock(), max_secret_bytes=7, **terms) as (_, client):
+    async with opened(tmp_path, Clock(), ROUTES, max_secret_bytes=7, **terms) as (_, client):
         assert (await share(client, ttl=1))["ttl"] == 300
         assert (await share(client, ttl=1000))["ttl"] == 400
         assert (await share(client))["ttl"] == 350
