@@ -131,7 +131,7 @@ class _Parts:
 
 def _put(fields: dict[str, Any], name: str, value: str) -> None:
     """`a=x`, `a[]=x` and `a[b]=x`, one level deep; of a repeated scalar the last wins."""
-    match = _NAME.fullmatch(name)
+    match = _NAME.fullmatch(name) if "[" in name else None
     if match is None or match[2] is None:
         fields[name] = value
         return
