@@ -35,11 +35,12 @@ class Size:
     load_seconds: float = 1.5  # before each kill or stop
     stops: int = 5
     slow: int = 24  # requests that surely run when the server is asked to stop
-    disk_bytes: int = 48_000_000
+    disk_bytes: int = 64_000_000
     reserve_bytes: int = 8_000_000
     keep: int = 120  # secrets that are there before the disk fills or the clock turns
     resume_seconds: float = 120.0  # until creates go on, once there is room again
-    sweep_seconds: float = SWEEP_SECONDS + 30.0  # of real time, until a sweep has surely been
+    sweeps: bool = True  # whether to wait for sweeps, which takes real time
+    sweep_seconds: float = SWEEP_SECONDS + 30.0  # until one has surely been
 
 
 FULL = Size()
@@ -52,6 +53,7 @@ QUICK = Size(
     stops=1,
     slow=8,
     disk_bytes=24_000_000,
+    reserve_bytes=4_000_000,
     keep=40,
 )
 
@@ -239,7 +241,8 @@ def disk(run: Run) -> None:
         try:
             server.start()
             asyncio.run(_fill_from_outside(run, server, mounted / "filler"))
-            asyncio.run(_fill_with_secrets(run, server))
+            if run.size.sweeps:
+                asyncio.run(_fill_with_secrets(run, server))
             run.audit(server)
             server.check_alive()
         finally:
@@ -278,23 +281,25 @@ async def _fill_with_secrets(run: Run, server: Server) -> None:
         run.broken("no-refusal", "creates went on and on")
     await _take_some(run, server, kept, "while the vault filled the disk")
     server.shift_clock(ttl + SWEEP_SECONDS)
-    # A third of the disk, so that the reserve alone cannot be what makes room.
+    # A quarter of the disk, so that the reserve alone cannot be what makes room.
     await _await_room(
         run,
         server,
         "inside.again",
         "what filled the disk had expired for ten minutes",
-        creates=(run.size.disk_bytes - run.size.reserve_bytes) // 3 // SHARE_BYTES,
+        creates=(run.size.disk_bytes - 2 * run.size.reserve_bytes) // 4 // SHARE_BYTES,
         patience=run.size.sweep_seconds,
     )
     run.history.add(Event.now(Kind.FULL, since=since))
 
 
-async def _keep(run: Run, server: Server, name: str, *, ttl: int, size: int = 600) -> list[Keys]:
+async def _keep(
+    run: Run, server: Server, name: str, *, ttl: int, size: int = 600, count: int = 0
+) -> list[Keys]:
     client = run.client(server)
     kept = [
         await client.conceal(f"{name}.kept.{number}", size=size, ttl=ttl)
-        for number in range(run.size.keep)
+        for number in range(count or run.size.keep)
     ]
     client.close()
     return [keys for keys in kept if keys]
@@ -310,15 +315,17 @@ def _write_until_full(path: Path) -> None:
 
 async def _create_until_refused(run: Run, server: Server, name: str, *, ttl: int) -> bool:
     """Eight callers at once, until each has been refused five times; false if that never came."""
-    most = run.size.disk_bytes // SHARE_BYTES // 4  # twice what the disk can hold
+    most = run.size.disk_bytes // SHARE_BYTES // 2  # twice what the disk can hold
 
     async def fill(caller: int) -> bool:
+        rng = random.Random(f"{run.seed} {name} {caller}")
         client = run.client(server, f"{name}.{caller}")
         refused, number = 0, 0
         while refused < 5 and number < most:
             number += 1
             lives = ttl if caller % 4 else 86_400  # a quarter has to be there in the end
-            keys = await client.conceal(f"{name}.{caller}.{number}", size=SHARE_BYTES, ttl=lives)
+            size = rng.choice([300, SHARE_BYTES])  # a small one may fit where a large one does not
+            keys = await client.conceal(f"{name}.{caller}.{number}", size=size, ttl=lives)
             refused += keys is None
         client.close()
         return refused == 5
@@ -374,19 +381,20 @@ def clock(run: Run) -> None:
         server.start()
         long = asyncio.run(_keep(run, server, "long", ttl=86_400))
         asyncio.run(_at_their_second(run, server))
-        empty = _size_of(data)
-        swept = asyncio.run(_keep(run, server, "swept", ttl=2 * SWEEP_SECONDS, size=SHARE_BYTES))
-        asyncio.run(_take_some(run, server, long[: len(long) // 2], "before the clock turned"))
-
-        # Receipts live twice as long as their secrets, so those of the swept ones are still there.
-        server.shift_clock(3 * SWEEP_SECONDS + 60)
-        _await_sweep(run, data, empty + len(swept) * SHARE_BYTES // 4)
-        before = time.time() + 2 * SWEEP_SECONDS + 60
-        run.history.add(Event.now(Kind.SWEPT, before=before))
-        asyncio.run(_ask_again(run, server, [*long[: len(long) // 2], *swept]))
+        gone = long[: len(long) // 2]
+        asyncio.run(_take_some(run, server, gone, "before the clock turned"))
+        if run.size.sweeps:
+            swept = asyncio.run(_keep_much(run, server, data))
+            # Receipts live twice as long as their secrets, so these are still there after the jump.
+            server.shift_clock(3 * SWEEP_SECONDS + 60)
+            _await_sweep(run, data, len(swept) * SHARE_BYTES // 2)
+            before = time.time() + 2 * SWEEP_SECONDS + 60
+            run.history.add(Event.now(Kind.SWEPT, before=before))
+            gone += swept
+            asyncio.run(_ask_again(run, server, gone))
 
         server.shift_clock(-3600)
-        asyncio.run(_ask_again(run, server, [*long[: len(long) // 2], *swept]))
+        asyncio.run(_ask_again(run, server, gone))
         asyncio.run(_keep(run, server, "earlier", ttl=86_400))
         server.stop()
         server.start()
@@ -407,6 +415,13 @@ async def _at_their_second(run: Run, server: Server) -> None:
         await client.receipt(keys)
         await asyncio.sleep(1.5 / max(1, len(short)))
     client.close()
+
+
+async def _keep_much(run: Run, server: Server, data: Path) -> list[Keys]:
+    """So much that the data directory cannot be half as large before it is swept, whatever a log takes now."""
+    size_bytes = await asyncio.to_thread(_size_of, data)
+    count = max(run.size.keep, 4 * size_bytes // SHARE_BYTES)
+    return await _keep(run, server, "swept", ttl=2 * SWEEP_SECONDS, size=SHARE_BYTES, count=count)
 
 
 def _await_sweep(run: Run, data: Path, size_bytes: int) -> None:
