@@ -18,7 +18,7 @@ from onetime.log import Log
 from onetime.metrics import Metrics
 from onetime.storage import rootkey
 from onetime.storage.port import KeyName
-from onetime.storage.vault import sqlite
+from onetime.storage.vault import schema
 from onetime.storage.vault.sqlite import SqliteVault
 
 if TYPE_CHECKING:
@@ -101,14 +101,14 @@ def vault_file(directory: Path) -> Path:
     return directory / "vault.db"
 
 
-def inspect(directory: Path) -> sqlite.Inspected:
+def inspect(directory: Path) -> schema.Inspected:
     """What the vault says of itself. Raises Misconfigured where there is none."""
-    return sqlite.inspect(vault_file(directory))
+    return schema.inspect(vault_file(directory))
 
 
 def integrity(directory: Path) -> str | None:
     """What is wrong with the vault's file; None if nothing."""
-    return sqlite.integrity(vault_file(directory))
+    return schema.integrity(vault_file(directory))
 
 
 def data_directory(settings: Settings) -> Path:

@@ -1,12 +1,7 @@
-"""The vault in one SQLite file (default). All SQL of the vault is here.
+"""The vault in one SQLite file (default): one writer thread that commits batches, and a connection that reads.
 
-One writer thread: BEGIN IMMEDIATE, the operations of a batch, COMMIT. Reads run on a connection of their own, on the
-event loop: a look-up takes less time than a change of threads, and in WAL mode no writer blocks it.
-
-Table `receipt` is what stays of a secret until its receipt expires; table `secret` holds the content under the same
-number, and loses the row at the moment of the take. Numbers instead of ids tie them, and one index of small numbers, the
-shard tags, finds both ids: of all indexes only that one is in random order, which is what keeps a million rows as fast as
-a thousand.
+On the writer thread: BEGIN IMMEDIATE, the operations of a batch (`steps`), COMMIT. Reads run on a connection of their own,
+on the event loop: a look-up takes less time than a change of threads, and in WAL mode no writer blocks it.
 """
 
 from __future__ import annotations
@@ -16,12 +11,12 @@ import contextlib
 import os
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from onetime.crypto.ids import TAG_LENGTH
 from onetime.errors import Conflict, Full, Misconfigured, OnetimeError, Unavailable
 from onetime.model import Kind, State
 from onetime.storage.batch import GroupCommit, Operation
@@ -38,7 +33,17 @@ from onetime.storage.port import (
     StoredSecret,
     Swept,
 )
+from onetime.storage.vault import eraser, steps
+from onetime.storage.vault.eraser import Eraser
 from onetime.storage.vault.reserve import Reserve
+from onetime.storage.vault.schema import (
+    BUSY_SECONDS,
+    MIGRATIONS,
+    OLDEST_SQLITE,
+    bring_up_to_date,
+    roll_back,
+)
+from onetime.storage.vault.steps import Transaction, shard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,153 +51,15 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 Connect = Callable[..., sqlite3.Connection]
 
-# Expired content is unreadable at its second; it is removed this much later, so that a clock that jumps ahead for a
-# moment destroys nothing. With a sweep every minute that is well inside ten minutes.
-GRACE_SECONDS = 300
-
-# STRICT tables; RETURNING came with 3.35.
-OLDEST_SQLITE = (3, 37, 0)
-
-SWEEP_ROWS = 500
 SHRINK_PAGES = 256  # 1 MiB
+# Keys overwritten in one transaction: callers' batches run in between.
+ERASE_KEYS = 2000
 # Seconds to find out whether a commit has happened, before everybody in its batch is told that nobody knows.
 PROOF_SECONDS = 5.0
-BUSY_SECONDS = 5.0
-
-SCHEMA = """
-CREATE TABLE vault (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    schema_version INTEGER NOT NULL,
-    verifier BLOB                       -- of the current root key
-) STRICT;
-CREATE TABLE root_key (
-    number INTEGER PRIMARY KEY,
-    needed_until INTEGER NOT NULL       -- the latest expiry of a secret that it sealed
-) STRICT;
-CREATE TABLE writer (
-    writer BLOB PRIMARY KEY,            -- random, one a process and connection
-    token BLOB NOT NULL,                -- random, one a commit
-    at INTEGER NOT NULL
-) STRICT;
-CREATE TABLE receipt (
-    number INTEGER PRIMARY KEY,
-    shard INTEGER NOT NULL,             -- the tag that both ids begin with, as a number
-    receipt_id BLOB NOT NULL,
-    secret_id BLOB NOT NULL,
-    kind TEXT NOT NULL,
-    state TEXT NOT NULL,                -- new, revealed, burned; expired is computed until it is swept
-    has_passphrase INTEGER NOT NULL,
-    created_at INTEGER NOT NULL,
-    secret_expires_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    ended_at INTEGER,
-    acknowledged INTEGER NOT NULL DEFAULT 0,
-    wrong_tries INTEGER NOT NULL DEFAULT 0,
-    shown INTEGER NOT NULL DEFAULT 0,   -- a generated value has been shown on the receipt
-    wrapped BLOB NOT NULL,
-    owner BLOB,
-    listing_id BLOB,
-    listing BLOB
-) STRICT;
-CREATE INDEX receipt_shard ON receipt (shard);
-CREATE INDEX receipt_expires ON receipt (expires_at);
-CREATE INDEX receipt_owner ON receipt (owner, created_at) WHERE owner IS NOT NULL;
-CREATE UNIQUE INDEX receipt_listing ON receipt (listing_id) WHERE listing_id IS NOT NULL;
-CREATE TABLE secret (
-    number INTEGER PRIMARY KEY,
-    expires_at INTEGER NOT NULL,
-    key_number INTEGER NOT NULL,
-    head BLOB NOT NULL,
-    body BLOB NOT NULL                  -- last: reading the head does not touch its pages
-) STRICT;
-CREATE INDEX secret_expires ON secret (expires_at);
-CREATE TABLE answer (
-    answer_id BLOB NOT NULL UNIQUE,
-    expires_at INTEGER NOT NULL,
-    sealed BLOB NOT NULL
-) STRICT;
-CREATE INDEX answer_expires ON answer (expires_at);
-CREATE TABLE counter (
-    key BLOB NOT NULL UNIQUE,
-    used INTEGER NOT NULL,
-    window_ends_at INTEGER NOT NULL,
-    locked_until INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL
-) STRICT;
-CREATE INDEX counter_expires ON counter (expires_at);
-CREATE TABLE daily_key (
-    day INTEGER PRIMARY KEY,
-    key BLOB NOT NULL,
-    expires_at INTEGER NOT NULL
-) STRICT;
-CREATE TABLE token (
-    token_id BLOB NOT NULL UNIQUE,
-    purpose TEXT NOT NULL,
-    expires_at INTEGER NOT NULL,
-    body BLOB NOT NULL
-) STRICT;
-CREATE INDEX token_expires ON token (expires_at);
-CREATE TABLE session (
-    session_id BLOB NOT NULL UNIQUE,
-    account BLOB NOT NULL,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    data BLOB NOT NULL
-) STRICT;
-CREATE INDEX session_account ON session (account);
-CREATE INDEX session_expires ON session (expires_at);
-"""
-
-# Statements that bring version n to n + 1 are at index n - 1. All of them run in one transaction.
-MIGRATIONS: tuple[str, ...] = ()
-
-# The one-time promise rests on this line: DELETE lets one caller through, and RETURNING hands the row to that one
-# alone. A SELECT followed by a DELETE gives the secret to every caller that gets between the two.
-TAKE = "DELETE FROM secret WHERE number = ? RETURNING head, body"
-
-PEEK = """SELECT kind, has_passphrase, created_at, secret_expires_at, head FROM receipt JOIN secret USING (number)
-WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?"""
-END = """UPDATE receipt SET state = ?, ended_at = ?, wrong_tries = max(wrong_tries - ?, 0)
-WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?
-RETURNING number, kind, has_passphrase, created_at, secret_expires_at"""
-RECEIPT_COLUMNS = """receipt_id, secret_id, kind, state, has_passphrase, created_at, secret_expires_at, expires_at,
-ended_at, acknowledged, wrong_tries, wrapped, listing"""
-RECEIPT = f"SELECT {RECEIPT_COLUMNS} FROM receipt WHERE shard = ?3 AND receipt_id = ?1 AND expires_at > ?2"  # noqa: S608
-LISTED = f"SELECT {RECEIPT_COLUMNS} FROM receipt WHERE listing_id = ?1 AND expires_at > ?2"  # noqa: S608
-OWNED = f"""SELECT {RECEIPT_COLUMNS} FROM receipt WHERE owner = ? AND created_at < ? AND expires_at > ?
-ORDER BY created_at DESC, number DESC LIMIT ?"""  # noqa: S608
-PUT_RECEIPT = """INSERT INTO receipt (shard, receipt_id, secret_id, kind, state, has_passphrase, created_at,
-secret_expires_at, expires_at, wrapped, owner, listing_id, listing) VALUES (?, ?, ?, ?, 'new', ?, ?, ?, ?, ?, ?, ?, ?)"""
-PUT_SECRET = (
-    "INSERT INTO secret (number, expires_at, key_number, head, body) VALUES (?, ?, ?, ?, ?)"  # noqa: S105
-)
-
-
-USED = """SELECT (page_count - freelist_count) * page_size
-FROM pragma_page_count, pragma_freelist_count, pragma_page_size"""
 
 
 class _UnknownOutcome(Exception):
     """COMMIT was sent, and nobody can say whether it took effect."""
-
-
-class Transaction:
-    """What an operation works on: one open transaction, at one instant of the store's clock."""
-
-    def __init__(self, db: sqlite3.Connection, now: int, *, room_bytes: int) -> None:
-        self.db = db
-        self.now = now
-        self.room_bytes = room_bytes
-        self.key_uses: dict[int, int] = {}
-        self.removed = False
-
-    def one(self, statement: str, *values: object) -> Any:
-        """The first row, or None. Rows are fetched here, before COMMIT."""
-        return self.db.execute(statement, values).fetchone()
-
-    def run(self, statement: str, *values: object) -> int:
-        """How many rows it changed."""
-        return self.db.execute(statement, values).rowcount
 
 
 class SqliteVault:
@@ -219,8 +86,12 @@ class SqliteVault:
         self._commits = GroupCommit[Transaction](self._commit)
         self._db: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
-        # Whether something may be left of removed content; at the start nobody knows what a crash left.
+        self._eraser = Eraser()
+        # Numbers of secrets that are gone and whose keys are not overwritten yet.
+        self._gone: deque[int] = deque()
+        # Whether something may be left of what was removed; at the start nobody knows what a crash left.
         self._removed = True
+        self._is_first_scrub = True
 
     @classmethod
     async def open(
@@ -294,14 +165,14 @@ class SqliteVault:
 
     async def put(self, secret: NewSecret, *, answer: NewAnswer | None = None) -> Stored:
         def operation(tx: Transaction) -> Stored:
-            return _put(tx, secret, answer)
+            return steps.put(tx, secret, answer)
 
         return await self._submit(operation, size=len(secret.body))
 
     async def peek(self, secret_id: bytes) -> StoredSecret | None:
         now = self.now()
         for kind, has_passphrase, created_at, expires_at, head in self._read(
-            PEEK, _shard(secret_id), secret_id, now
+            steps.PEEK, shard(secret_id), secret_id, now
         ):
             return StoredSecret(
                 secret_id=secret_id,
@@ -317,13 +188,13 @@ class SqliteVault:
 
     async def take(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> StoredSecret | None:
         def operation(tx: Transaction) -> StoredSecret | None:
-            return _end(tx, secret_id, State.REVEALED, refund)
+            return steps.end(tx, secret_id, State.REVEALED, refund)
 
         return await self._submit(operation)
 
     async def burn(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> bool:
         def operation(tx: Transaction) -> bool:
-            return _end(tx, secret_id, State.BURNED, refund) is not None
+            return steps.end(tx, secret_id, State.BURNED, refund) is not None
 
         return await self._submit(operation)
 
@@ -333,7 +204,7 @@ class SqliteVault:
                 """UPDATE receipt SET shown = 1 WHERE shard = ? AND receipt_id = ? AND state = 'new' AND shown = 0
                 AND kind = 'generate' AND secret_expires_at > ? AND created_at > ?
                 RETURNING number, secret_id, kind, has_passphrase, created_at, secret_expires_at""",
-                _shard(receipt_id),
+                shard(receipt_id),
                 receipt_id,
                 tx.now,
                 tx.now - within,
@@ -341,23 +212,24 @@ class SqliteVault:
             if row is None:
                 return None
             number, secret_id, *facts = row
-            head, body = tx.one("SELECT head, body FROM secret WHERE number = ?", number)
-            return _secret(secret_id, facts, head, body, tx.now)
+            head, locked = tx.one("SELECT head, body FROM secret WHERE number = ?", number)
+            body = tx.eraser.unlock(tx.db, number, locked)
+            return steps.secret(secret_id, facts, head, body, tx.now)
 
         return await self._submit(operation)
 
     async def receipt(self, receipt_id: bytes) -> StoredReceipt | None:
         now = self.now()
-        rows = self._read(RECEIPT, receipt_id, now, _shard(receipt_id))
-        rows = rows or self._read(LISTED, receipt_id, now)
-        return _receipt(rows[0], now) if rows else None
+        rows = self._read(steps.RECEIPT, receipt_id, now, shard(receipt_id))
+        rows = rows or self._read(steps.LISTED, receipt_id, now)
+        return steps.receipt(rows[0], now) if rows else None
 
     async def receipts_of(
         self, owner: bytes, *, limit: int, before: int | None = None
     ) -> list[StoredReceipt]:
         now = self.now()
-        rows = self._read(OWNED, owner, (1 << 62) if before is None else before, now, limit)
-        return [_receipt(row, now) for row in rows]
+        rows = self._read(steps.OWNED, owner, (1 << 62) if before is None else before, now, limit)
+        return [steps.receipt(row, now) for row in rows]
 
     # Attempts and rate counters
 
@@ -368,7 +240,7 @@ class SqliteVault:
             row = tx.one(
                 """SELECT number, wrong_tries FROM receipt
                 WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?""",
-                _shard(secret_id),
+                shard(secret_id),
                 secret_id,
                 tx.now,
             )
@@ -377,7 +249,7 @@ class SqliteVault:
             number, tries = row
             if tries >= total:
                 return Debited(refused=-1)
-            made = _debit(tx, debits)
+            made = steps.debit(tx, debits)
             if made.refused is None:
                 tx.run("UPDATE receipt SET wrong_tries = wrong_tries + 1 WHERE number = ?", number)
                 return Debited(left=min(made.left, total - tries - 1))
@@ -390,16 +262,16 @@ class SqliteVault:
             tx.run(
                 """UPDATE receipt SET wrong_tries = wrong_tries - 1
                 WHERE shard = ? AND secret_id = ? AND wrong_tries > 0""",
-                _shard(secret_id),
+                shard(secret_id),
                 secret_id,
             )
-            _give_back(tx, debits)
+            steps.give_back(tx, debits)
 
         await self._submit(operation)
 
     async def count(self, debit: Debit) -> Debited:
         def operation(tx: Transaction) -> Debited:
-            return _debit(tx, [debit])
+            return steps.debit(tx, [debit])
 
         return await self._submit(operation)
 
@@ -458,12 +330,12 @@ class SqliteVault:
     async def session(self, session_id: bytes) -> Session | None:
         statement = "SELECT * FROM session WHERE session_id = ? AND expires_at > ?"
         for row in self._read(statement, session_id, self.now()):
-            return _session(row)
+            return steps.session(row)
         return None
 
     async def sessions_of(self, account: bytes) -> list[Session]:
         statement = "SELECT * FROM session WHERE account = ? AND expires_at > ? ORDER BY created_at"
-        return [_session(row) for row in self._read(statement, account, self.now())]
+        return [steps.session(row) for row in self._read(statement, account, self.now())]
 
     async def extend_session(self, session_id: bytes, *, expires_at: int) -> bool:
         def operation(tx: Transaction) -> bool:
@@ -488,7 +360,7 @@ class SqliteVault:
     # Upkeep
 
     async def sweep(self) -> Swept:
-        swept = await self._submit(_sweep)
+        swept = await self._submit(steps.sweep)
         if swept.secrets or swept.receipts or swept.others:
             self._removed = True
         return swept
@@ -498,11 +370,38 @@ class SqliteVault:
             self._removed = False
             # Before the rest: on a full disk it is the room that shrinking needs.
             await self._on_thread(self._cut_log)
+            await self._erase()
             # In small steps: the batches of callers run in between.
             while await self._on_thread(self._shrink):
                 pass
             await self._on_thread(self._cut_log)
         await self._on_thread(self._reserve.restore)
+
+    async def _erase(self) -> None:
+        """Overwrite the keys of what is gone; at the first time also those that a crash left."""
+        if self._is_first_scrub:
+
+            def find(tx: Transaction) -> list[int]:
+                return eraser.blocks(tx.db)
+
+            def leftovers(tx: Transaction, block: int) -> list[int]:
+                return eraser.leftovers(tx.db, block)
+
+            for block in await self._submit(find):
+                self._gone += await self._submit(partial(leftovers, block=block))
+            self._is_first_scrub = False
+        while self._gone:
+            numbers = [self._gone.popleft() for _ in range(min(len(self._gone), ERASE_KEYS))]
+
+            def erase(tx: Transaction, numbers: list[int] = numbers) -> None:
+                tx.eraser.erase(tx.db, numbers)
+
+            try:
+                await self._submit(erase)
+            except BaseException:
+                self._gone += numbers
+                self._removed = True
+                raise
 
     async def ready(self) -> None:
         def operation(tx: Transaction) -> None:
@@ -543,7 +442,7 @@ class SqliteVault:
         while True:
             try:
                 self._db = self._connection()
-                _bring_up_to_date(self._db, migrations)
+                bring_up_to_date(self._db, migrations)
                 break
             except sqlite3.OperationalError as error:
                 if self._db is not None:
@@ -618,7 +517,7 @@ class SqliteVault:
         results: list[Any] = []
         try:
             db.execute("BEGIN IMMEDIATE")
-            tx = Transaction(db, self.now(), room_bytes=self._room(db))
+            tx = Transaction(db, self.now(), room_bytes=self._room(db), keys=self._eraser)
             for operation in operations:
                 try:
                     results.append(operation(tx))
@@ -633,7 +532,8 @@ class SqliteVault:
                 )
             tx.run("INSERT OR REPLACE INTO writer VALUES (?, ?, ?)", self._name, token, tx.now)
         except BaseException:
-            _roll_back(db)
+            roll_back(db)
+            self._eraser.forget()
             raise
         try:
             db.execute("COMMIT")
@@ -641,8 +541,10 @@ class SqliteVault:
             if _is(error, sqlite3.SQLITE_FULL):
                 self._reserve.release()  # a new connection may need room
             if not self._has_happened(token):
+                self._eraser.forget()
                 raise
         if tx.removed:
+            self._gone += tx.removed
             self._removed = True
         return results
 
@@ -656,7 +558,7 @@ class SqliteVault:
         while True:
             try:
                 if self._db is not None:
-                    _roll_back(self._db)
+                    roll_back(self._db)
                     self._db.close()
                 self._db = None
                 self._db = self._connection()
@@ -707,366 +609,6 @@ class SqliteVault:
             raise Unavailable(f"The log cannot be cut: {error}") from None
         if busy:  # another process is reading or writing: the next scrub tries again
             self._removed = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inspected:
-    """What a vault's file says of itself. `verifier` is of the current root key; `reserve_bytes` of the disk stand by."""
-
-    schema_version: int
-    newest_schema: int
-    verifier: bytes | None
-    key_uses: list[KeyUse]
-    used_bytes: int
-    reserve_bytes: int
-
-
-def inspect(path: Path) -> Inspected:
-    """Reads only, so it may run beside a server.
-
-    Raises:
-        Misconfigured: it is no vault, or cannot be read.
-    """
-    reserve = path.with_name("reserve")
-    try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
-        try:
-            version, verifier = db.execute("SELECT schema_version, verifier FROM vault").fetchone()
-            uses = db.execute("SELECT number, needed_until FROM root_key").fetchall()
-            (used,) = db.execute(USED).fetchone()
-        finally:
-            db.close()
-    except sqlite3.Error as error:
-        raise Misconfigured(f"{path}: {error}") from None
-    return Inspected(
-        schema_version=version,
-        newest_schema=len(MIGRATIONS) + 1,
-        verifier=verifier,
-        key_uses=[KeyUse(number=number, needed_until=until) for number, until in uses],
-        used_bytes=used,
-        reserve_bytes=reserve.stat().st_size if reserve.exists() else 0,
-    )
-
-
-def integrity(path: Path) -> str | None:
-    """What SQLite finds wrong with the file; None if nothing."""
-    try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
-        try:
-            found = [row[0] for row in db.execute("PRAGMA integrity_check(10)")]
-        finally:
-            db.close()
-    except sqlite3.Error as error:
-        return f"{path}: {error}"
-    return None if found == ["ok"] else f"{path}: {'; '.join(found)}"
-
-
-def _put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored:
-    if answer is not None:
-        row = tx.one(
-            "SELECT sealed FROM answer WHERE answer_id = ? AND expires_at > ?",
-            answer.answer_id,
-            tx.now,
-        )
-        if row is not None:
-            return Stored(earlier=row[0])
-    known = _known(tx, secret)
-    if known is not None:
-        return _put_again(tx, known, secret)
-    room = len(secret.body) + 4096
-    if tx.room_bytes < room:
-        raise Full
-    tx.room_bytes -= room
-    number = tx.db.execute(
-        PUT_RECEIPT,
-        (
-            _shard(secret.secret_id),
-            secret.receipt_id,
-            secret.secret_id,
-            secret.kind.value,
-            secret.has_passphrase,
-            secret.created_at,
-            secret.expires_at,
-            secret.receipt_expires_at,
-            secret.wrapped,
-            secret.owner,
-            secret.listing_id,
-            secret.listing,
-        ),
-    ).lastrowid
-    tx.run(PUT_SECRET, number, secret.expires_at, secret.key_number, secret.head, secret.body)
-    tx.key_uses[secret.key_number] = max(secret.expires_at, tx.key_uses.get(secret.key_number, 0))
-    if answer is not None:
-        tx.run("DELETE FROM answer WHERE answer_id = ?", answer.answer_id)
-        tx.run(
-            "INSERT INTO answer VALUES (?, ?, ?)",
-            answer.answer_id,
-            answer.expires_at,
-            answer.sealed,
-        )
-    return Stored()
-
-
-def _known(tx: Transaction, secret: NewSecret) -> int | None:
-    """The number of the receipt that has one of its ids. Nobody else can add one before this transaction ends."""
-    shard = _shard(secret.secret_id)
-    if _shard(secret.receipt_id) != shard:
-        raise ValueError("a secret and its receipt begin with the same shard tag")
-    row = tx.one(
-        "SELECT number FROM receipt WHERE shard = ? AND (secret_id = ? OR receipt_id = ?)",
-        shard,
-        secret.secret_id,
-        secret.receipt_id,
-    )
-    if row is None and secret.listing_id is not None:
-        row = tx.one("SELECT number FROM receipt WHERE listing_id = ?", secret.listing_id)
-    return row[0] if row else None
-
-
-def _shard(any_id: bytes) -> int:
-    """The index: small, and one for both ids. A few rows share a number, and are told apart by their whole ids."""
-    return int.from_bytes(any_id[:TAG_LENGTH])
-
-
-def _put_again(tx: Transaction, number: int, secret: NewSecret) -> Stored:
-    row = tx.one(
-        """SELECT state, secret_id, receipt_id, kind, has_passphrase, created_at, secret_expires_at,
-        receipt.expires_at, key_number, head, body, wrapped, owner, listing_id, listing
-        FROM receipt JOIN secret USING (number) WHERE number = ? AND secret_expires_at > ?""",
-        number,
-        tx.now,
-    )
-    same = (
-        State.NEW.value,
-        secret.secret_id,
-        secret.receipt_id,
-        secret.kind.value,
-        secret.has_passphrase,
-        secret.created_at,
-        secret.expires_at,
-        secret.receipt_expires_at,
-        secret.key_number,
-        secret.head,
-        secret.body,
-        secret.wrapped,
-        secret.owner,
-        secret.listing_id,
-        secret.listing,
-    )
-    if row != same:
-        raise Conflict("There is, or was, something else under this id")
-    return Stored()
-
-
-def _end(
-    tx: Transaction, secret_id: bytes, state: State, refund: Sequence[Debit]
-) -> StoredSecret | None:
-    row = tx.one(
-        END,
-        state.value,
-        tx.now,
-        1 if refund else 0,
-        _shard(secret_id),
-        secret_id,
-        tx.now,
-    )
-    if row is None:
-        return None
-    number, *facts = row
-    taken = tx.one(TAKE, number)
-    if taken is None:
-        # Cannot be: content goes in the transaction that ends its receipt. Nothing of this is committed.
-        raise RuntimeError("a receipt says new, and its secret is not there")
-    _give_back(tx, refund)
-    tx.removed = True
-    head, body = taken
-    return _secret(secret_id, facts, head, body, tx.now)
-
-
-def _debit(tx: Transaction, debits: Sequence[Debit]) -> Debited:
-    """All or none."""
-    left = 1 << 30
-    rows = []
-    for index, debit in enumerate(debits):
-        used, window_ends_at, locked_until = tx.one(
-            "SELECT used, window_ends_at, locked_until FROM counter WHERE key = ?", debit.key
-        ) or (0, 0, 0)
-        budget = debit.budget
-        # A clock that was set back must stretch neither window nor lock.
-        latest = tx.now + budget.window, tx.now + budget.lock
-        if window_ends_at > latest[0] or locked_until > latest[1]:
-            window_ends_at, locked_until = (
-                min(window_ends_at, latest[0]),
-                min(locked_until, latest[1]),
-            )
-            tx.run(
-                "UPDATE counter SET window_ends_at = ?, locked_until = ? WHERE key = ?",
-                window_ends_at,
-                locked_until,
-                debit.key,
-            )
-        if locked_until > tx.now:
-            return Debited(refused=index, retry_after=locked_until - tx.now)
-        if window_ends_at <= tx.now or locked_until:
-            # The window is over, or a lock was served: from the start again.
-            used, window_ends_at, locked_until = 0, tx.now + budget.window, 0
-        if used >= budget.limit:
-            return Debited(refused=index, retry_after=window_ends_at - tx.now)
-        used += 1
-        if used == budget.limit and budget.lock:
-            locked_until = tx.now + budget.lock
-        left = min(left, budget.limit - used)
-        rows.append(
-            (debit.key, used, window_ends_at, locked_until, max(window_ends_at, locked_until))
-        )
-    for row in rows:
-        tx.run("INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?, ?)", *row)
-    return Debited(left=left)
-
-
-def _give_back(tx: Transaction, debits: Sequence[Debit]) -> None:
-    for debit in debits:
-        tx.run(
-            "UPDATE counter SET used = used - 1, locked_until = 0 WHERE key = ? AND used > 0",
-            debit.key,
-        )
-
-
-def _sweep(tx: Transaction) -> Swept:
-    before = tx.now - GRACE_SECONDS
-
-    def remove(table: str) -> int:
-        return tx.run(
-            f"""DELETE FROM {table} WHERE rowid IN
-            (SELECT rowid FROM {table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)""",  # noqa: S608
-            before,
-            SWEEP_ROWS,
-        )
-
-    # The receipt learns it with the removal: a clock set back must not call new what is no more.
-    tx.run(
-        """UPDATE receipt SET state = 'expired', ended_at = secret_expires_at WHERE state = 'new' AND number IN
-        (SELECT number FROM secret WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)""",
-        before,
-        SWEEP_ROWS,
-    )
-    secrets = remove("secret")
-    # Only when no expired content is left: a receipt outlives its secret, whatever the order of expiries.
-    receipts = 0 if secrets == SWEEP_ROWS else remove("receipt")
-    others = [remove(table) for table in ("answer", "counter", "daily_key", "token", "session")]
-    tx.run("DELETE FROM writer WHERE at < ?", tx.now - 86_400)
-    return Swept(
-        secrets=secrets,
-        receipts=receipts,
-        others=sum(others),
-        more=SWEEP_ROWS in {secrets, receipts, *others},
-    )
-
-
-def _secret(
-    secret_id: bytes, facts: Sequence[Any], head: bytes, body: bytes, now: int
-) -> StoredSecret:
-    kind, has_passphrase, created_at, expires_at = facts
-    return StoredSecret(
-        secret_id=secret_id,
-        kind=Kind(kind),
-        has_passphrase=bool(has_passphrase),
-        created_at=created_at,
-        expires_at=expires_at,
-        head=head,
-        body=body,
-        now=now,
-    )
-
-
-def _receipt(row: Sequence[Any], now: int) -> StoredReceipt:
-    (
-        receipt_id,
-        secret_id,
-        kind,
-        stored_state,
-        has_passphrase,
-        created_at,
-        secret_expires_at,
-        expires_at,
-        ended_at,
-        acknowledged,
-        wrong_tries,
-        wrapped,
-        listing,
-    ) = row
-    state = State(stored_state)
-    if state is State.NEW and secret_expires_at <= now:
-        state, ended_at = State.EXPIRED, secret_expires_at
-    return StoredReceipt(
-        receipt_id=receipt_id,
-        secret_id=secret_id,
-        kind=Kind(kind),
-        state=state,
-        has_passphrase=bool(has_passphrase),
-        created_at=created_at,
-        secret_expires_at=secret_expires_at,
-        expires_at=expires_at,
-        ended_at=ended_at,
-        acknowledged=bool(acknowledged),
-        wrong_tries=wrong_tries,
-        wrapped=wrapped,
-        listing=listing,
-        now=now,
-    )
-
-
-def _session(row: Sequence[Any]) -> Session:
-    session_id, account, created_at, expires_at, data = row
-    return Session(
-        session_id=session_id,
-        account=account,
-        data=data,
-        created_at=created_at,
-        expires_at=expires_at,
-    )
-
-
-def _bring_up_to_date(db: sqlite3.Connection, migrations: Sequence[str]) -> None:
-    """Make the schema or migrate it, in one transaction; several processes may start at once."""
-    newest = len(migrations) + 1
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if not tables:
-            _script(db, SCHEMA)
-            db.execute("INSERT INTO vault VALUES (1, ?, NULL)", (newest,))
-        (version,) = db.execute("SELECT schema_version FROM vault").fetchone()
-        if version > newest:
-            raise Misconfigured(  # noqa: TRY301 - the transaction is rolled back below
-                f"The vault was written by a newer version (schema {version}, this program knows {newest})"
-            )
-        for statements in migrations[version - 1 :]:
-            _script(db, statements)
-        db.execute("UPDATE vault SET schema_version = ?", (newest,))
-    except BaseException:
-        _roll_back(db)
-        raise
-    db.execute("COMMIT")
-
-
-def _script(db: sqlite3.Connection, statements: str) -> None:
-    """Connection.executescript would commit first."""
-    pending = ""
-    for line in statements.splitlines():
-        pending += line + "\n"
-        if sqlite3.complete_statement(pending):
-            db.execute(pending)
-            pending = ""
-
-
-def _roll_back(db: sqlite3.Connection) -> None:
-    try:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-    except sqlite3.Error:
-        # The connection is beyond use; the next one starts from what is committed.
-        pass
 
 
 def _is(error: BaseException, code: int) -> bool:

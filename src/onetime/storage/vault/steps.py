@@ -1,0 +1,346 @@
+"""What each verb does inside a transaction: functions of a `Transaction`, without commit, retry or thread.
+
+A step raises a refusal of a rule only before it has written anything.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from onetime.crypto.ids import TAG_LENGTH
+from onetime.errors import Conflict, Full
+from onetime.model import Kind, State
+from onetime.storage.port import (
+    Debit,
+    Debited,
+    NewAnswer,
+    NewSecret,
+    Session,
+    Stored,
+    StoredReceipt,
+    StoredSecret,
+    Swept,
+)
+from onetime.storage.vault import eraser
+from onetime.storage.vault.eraser import Eraser
+
+# Expired content is unreadable at its second; it is removed this much later, so that a clock that jumps ahead for a
+# moment destroys nothing. With a sweep every minute that is well inside ten minutes.
+GRACE_SECONDS = 300
+
+SWEEP_ROWS = 500
+
+# The one-time promise rests on this line: DELETE lets one caller through, and RETURNING hands the row to that one
+# alone. A SELECT followed by a DELETE gives the secret to every caller that gets between the two.
+TAKE = "DELETE FROM secret WHERE number = ? RETURNING head, body"
+
+PEEK = """SELECT kind, has_passphrase, created_at, secret_expires_at, head FROM receipt JOIN secret USING (number)
+WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?"""
+END = """UPDATE receipt SET state = ?, ended_at = ?, wrong_tries = max(wrong_tries - ?, 0)
+WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?
+RETURNING number, kind, has_passphrase, created_at, secret_expires_at"""
+RECEIPT_COLUMNS = """receipt_id, secret_id, kind, state, has_passphrase, created_at, secret_expires_at, expires_at,
+ended_at, acknowledged, wrong_tries, wrapped, listing"""
+RECEIPT = f"SELECT {RECEIPT_COLUMNS} FROM receipt WHERE shard = ?3 AND receipt_id = ?1 AND expires_at > ?2"  # noqa: S608
+LISTED = f"SELECT {RECEIPT_COLUMNS} FROM receipt WHERE listing_id = ?1 AND expires_at > ?2"  # noqa: S608
+OWNED = f"""SELECT {RECEIPT_COLUMNS} FROM receipt WHERE owner = ? AND created_at < ? AND expires_at > ?
+ORDER BY created_at DESC, number DESC LIMIT ?"""  # noqa: S608
+PUT_RECEIPT = """INSERT INTO receipt (shard, receipt_id, secret_id, kind, state, has_passphrase, created_at,
+secret_expires_at, expires_at, wrapped, owner, listing_id, listing) VALUES (?, ?, ?, ?, 'new', ?, ?, ?, ?, ?, ?, ?, ?)"""
+PUT_SECRET = (
+    "INSERT INTO secret (number, expires_at, key_number, head, body) VALUES (?, ?, ?, ?, ?)"  # noqa: S105
+)
+
+
+class Transaction:
+    """What an operation works on: one open transaction, at one instant of the store's clock."""
+
+    def __init__(self, db: sqlite3.Connection, now: int, *, room_bytes: int, keys: Eraser) -> None:
+        self.db = db
+        self.eraser = keys
+        self.now = now
+        self.room_bytes = room_bytes
+        self.key_uses: dict[int, int] = {}
+        self.removed: list[int] = []  # numbers of secrets that are gone
+
+    def one(self, statement: str, *values: object) -> Any:
+        """The first row, or None. Rows are fetched here, before COMMIT."""
+        return self.db.execute(statement, values).fetchone()
+
+    def run(self, statement: str, *values: object) -> int:
+        """How many rows it changed."""
+        return self.db.execute(statement, values).rowcount
+
+
+def put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored:
+    if answer is not None:
+        row = tx.one(
+            "SELECT sealed FROM answer WHERE answer_id = ? AND expires_at > ?",
+            answer.answer_id,
+            tx.now,
+        )
+        if row is not None:
+            return Stored(earlier=row[0])
+    known = _known(tx, secret)
+    if known is not None:
+        return _put_again(tx, known, secret)
+    room = len(secret.body) + 4096
+    if tx.room_bytes < room:
+        raise Full
+    tx.room_bytes -= room
+    number: int = tx.db.execute(  # type: ignore[assignment]  # an INSERT always has one
+        PUT_RECEIPT,
+        (
+            shard(secret.secret_id),
+            secret.receipt_id,
+            secret.secret_id,
+            secret.kind.value,
+            secret.has_passphrase,
+            secret.created_at,
+            secret.expires_at,
+            secret.receipt_expires_at,
+            secret.wrapped,
+            secret.owner,
+            secret.listing_id,
+            secret.listing,
+        ),
+    ).lastrowid
+    locked = tx.eraser.lock(tx.db, number, secret.body)
+    tx.run(PUT_SECRET, number, secret.expires_at, secret.key_number, secret.head, locked)
+    tx.key_uses[secret.key_number] = max(secret.expires_at, tx.key_uses.get(secret.key_number, 0))
+    if answer is not None:
+        tx.run("DELETE FROM answer WHERE answer_id = ?", answer.answer_id)
+        tx.run(
+            "INSERT INTO answer VALUES (?, ?, ?)",
+            answer.answer_id,
+            answer.expires_at,
+            answer.sealed,
+        )
+    return Stored()
+
+
+def _known(tx: Transaction, secret: NewSecret) -> int | None:
+    """The number of the receipt that has one of its ids. Nobody else can add one before this transaction ends."""
+    where = shard(secret.secret_id)
+    if shard(secret.receipt_id) != where:
+        raise ValueError("a secret and its receipt begin with the same shard tag")
+    row = tx.one(
+        "SELECT number FROM receipt WHERE shard = ? AND (secret_id = ? OR receipt_id = ?)",
+        where,
+        secret.secret_id,
+        secret.receipt_id,
+    )
+    if row is None and secret.listing_id is not None:
+        row = tx.one("SELECT number FROM receipt WHERE listing_id = ?", secret.listing_id)
+    return row[0] if row else None
+
+
+def shard(any_id: bytes) -> int:
+    """The index: small, and one for both ids. A few rows share a number, and are told apart by their whole ids."""
+    return int.from_bytes(any_id[:TAG_LENGTH])
+
+
+def _put_again(tx: Transaction, number: int, secret: NewSecret) -> Stored:
+    row = tx.one(
+        """SELECT body, state, secret_id, receipt_id, kind, has_passphrase, created_at, secret_expires_at,
+        receipt.expires_at, key_number, head, wrapped, owner, listing_id, listing
+        FROM receipt JOIN secret USING (number) WHERE number = ? AND secret_expires_at > ?""",
+        number,
+        tx.now,
+    )
+    same = (
+        State.NEW.value,
+        secret.secret_id,
+        secret.receipt_id,
+        secret.kind.value,
+        secret.has_passphrase,
+        secret.created_at,
+        secret.expires_at,
+        secret.receipt_expires_at,
+        secret.key_number,
+        secret.head,
+        secret.wrapped,
+        secret.owner,
+        secret.listing_id,
+        secret.listing,
+    )
+    if row is None or row[1:] != same or tx.eraser.unlock(tx.db, number, row[0]) != secret.body:
+        raise Conflict("There is, or was, something else under this id")
+    return Stored()
+
+
+def end(
+    tx: Transaction, secret_id: bytes, state: State, refund: Sequence[Debit]
+) -> StoredSecret | None:
+    row = tx.one(
+        END,
+        state.value,
+        tx.now,
+        1 if refund else 0,
+        shard(secret_id),
+        secret_id,
+        tx.now,
+    )
+    if row is None:
+        return None
+    number, *facts = row
+    taken = tx.one(TAKE, number)
+    if taken is None:
+        # Cannot be: content goes in the transaction that ends its receipt. Nothing of this is committed.
+        raise RuntimeError("a receipt says new, and its secret is not there")
+    give_back(tx, refund)
+    head, locked = taken
+    body = tx.eraser.unlock(tx.db, number, locked)
+    tx.removed.append(number)
+    return secret(secret_id, facts, head, body, tx.now)
+
+
+def debit(tx: Transaction, debits: Sequence[Debit]) -> Debited:
+    """All or none."""
+    left = 1 << 30
+    rows = []
+    for index, debit in enumerate(debits):
+        used, window_ends_at, locked_until = tx.one(
+            "SELECT used, window_ends_at, locked_until FROM counter WHERE key = ?", debit.key
+        ) or (0, 0, 0)
+        budget = debit.budget
+        # A clock that was set back must stretch neither window nor lock.
+        latest = tx.now + budget.window, tx.now + budget.lock
+        if window_ends_at > latest[0] or locked_until > latest[1]:
+            window_ends_at, locked_until = (
+                min(window_ends_at, latest[0]),
+                min(locked_until, latest[1]),
+            )
+            tx.run(
+                "UPDATE counter SET window_ends_at = ?, locked_until = ? WHERE key = ?",
+                window_ends_at,
+                locked_until,
+                debit.key,
+            )
+        if locked_until > tx.now:
+            return Debited(refused=index, retry_after=locked_until - tx.now)
+        if window_ends_at <= tx.now or locked_until:
+            # The window is over, or a lock was served: from the start again.
+            used, window_ends_at, locked_until = 0, tx.now + budget.window, 0
+        if used >= budget.limit:
+            return Debited(refused=index, retry_after=window_ends_at - tx.now)
+        used += 1
+        if used == budget.limit and budget.lock:
+            locked_until = tx.now + budget.lock
+        left = min(left, budget.limit - used)
+        rows.append(
+            (debit.key, used, window_ends_at, locked_until, max(window_ends_at, locked_until))
+        )
+    for row in rows:
+        tx.run("INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?, ?)", *row)
+    return Debited(left=left)
+
+
+def give_back(tx: Transaction, debits: Sequence[Debit]) -> None:
+    for debit in debits:
+        tx.run(
+            "UPDATE counter SET used = used - 1, locked_until = 0 WHERE key = ? AND used > 0",
+            debit.key,
+        )
+
+
+def sweep(tx: Transaction) -> Swept:
+    before = tx.now - GRACE_SECONDS
+
+    def remove(table: str, returning: str = "rowid") -> list[int]:
+        rows = tx.db.execute(
+            f"""DELETE FROM {table} WHERE rowid IN
+            (SELECT rowid FROM {table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
+            RETURNING {returning}""",  # noqa: S608
+            (before, SWEEP_ROWS),
+        )
+        return [row[0] for row in rows]
+
+    # The receipt learns it with the removal: a clock set back must not call new what is no more.
+    tx.run(
+        """UPDATE receipt SET state = 'expired', ended_at = secret_expires_at WHERE state = 'new' AND number IN
+        (SELECT number FROM secret WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)""",
+        before,
+        SWEEP_ROWS,
+    )
+    secrets = remove("secret", "number")
+    tx.removed += secrets
+    # Only when no expired content is left: a receipt outlives its secret, whatever the order of expiries.
+    receipts = [] if len(secrets) == SWEEP_ROWS else remove("receipt")
+    others = [remove(table) for table in ("answer", "counter", "daily_key", "token", "session")]
+    tx.run("DELETE FROM writer WHERE at < ?", tx.now - 86_400)
+    if receipts:
+        eraser.drop_unused(tx.db)
+    counts = [len(secrets), len(receipts), *(len(rows) for rows in others)]
+    return Swept(
+        secrets=counts[0],
+        receipts=counts[1],
+        others=sum(counts[2:]),
+        more=SWEEP_ROWS in counts,
+    )
+
+
+def secret(
+    secret_id: bytes, facts: Sequence[Any], head: bytes, body: bytes, now: int
+) -> StoredSecret:
+    kind, has_passphrase, created_at, expires_at = facts
+    return StoredSecret(
+        secret_id=secret_id,
+        kind=Kind(kind),
+        has_passphrase=bool(has_passphrase),
+        created_at=created_at,
+        expires_at=expires_at,
+        head=head,
+        body=body,
+        now=now,
+    )
+
+
+def receipt(row: Sequence[Any], now: int) -> StoredReceipt:
+    (
+        receipt_id,
+        secret_id,
+        kind,
+        stored_state,
+        has_passphrase,
+        created_at,
+        secret_expires_at,
+        expires_at,
+        ended_at,
+        acknowledged,
+        wrong_tries,
+        wrapped,
+        listing,
+    ) = row
+    state = State(stored_state)
+    if state is State.NEW and secret_expires_at <= now:
+        state, ended_at = State.EXPIRED, secret_expires_at
+    return StoredReceipt(
+        receipt_id=receipt_id,
+        secret_id=secret_id,
+        kind=Kind(kind),
+        state=state,
+        has_passphrase=bool(has_passphrase),
+        created_at=created_at,
+        secret_expires_at=secret_expires_at,
+        expires_at=expires_at,
+        ended_at=ended_at,
+        acknowledged=bool(acknowledged),
+        wrong_tries=wrong_tries,
+        wrapped=wrapped,
+        listing=listing,
+        now=now,
+    )
+
+
+def session(row: Sequence[Any]) -> Session:
+    session_id, account, created_at, expires_at, data = row
+    return Session(
+        session_id=session_id,
+        account=account,
+        data=data,
+        created_at=created_at,
+        expires_at=expires_at,
+    )
