@@ -4,9 +4,11 @@ Each way through the service is taken against a live server, once straight and o
 every form of every canary is looked for, while it runs and after it has stopped.
 """
 
+import asyncio
 import contextlib
 import io
 import json
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +22,7 @@ from onetime import background
 from onetime.app import build
 from onetime.crypto import ids
 from onetime.log import FIELDS, Log
+from onetime.model import Concealed
 from onetime.settings import Settings
 from tests.privacy import canary, journeys
 from tests.privacy.canary import Canary
@@ -195,6 +198,43 @@ async def test_what_was_taken_is_in_no_file_while_the_service_runs(tmp_path: Pat
 
         assert canary.search(pieces, canary.read(settings.data_dir)) == []
         assert (settings.data_dir / "vault.db-wal").exists()
+
+
+@pytest.mark.parametrize("sizes", [[20], [100, 300], [300, 900, 1500], [20, 6000]])
+async def test_among_many_the_taken_leave_nothing_and_the_others_stay(
+    tmp_path: Path, sizes: list[int]
+) -> None:
+    """Pages that are split, joined and moved while secrets come and go must not keep copies."""
+    choice = random.Random(1)
+    settings = Settings(data_dir=tmp_path / "data", disk_reserve=0, limits=False)
+    async with build(settings, log=Log(time.time, io.StringIO())) as app:
+        bodies: dict[bytes, bytes] = {}
+        living: list[Concealed] = []
+        gone: list[Concealed] = []
+        for _ in range(12):
+            texts = ["x" * choice.choice(sizes) for _ in range(25)]
+            living += await asyncio.gather(*[app.vault.conceal(text) for text in texts])
+            with contextlib.closing(sqlite3.connect(settings.data_dir / "vault.db")) as db:
+                bodies |= dict(
+                    db.execute("SELECT secret_id, body FROM receipt JOIN secret USING (number)")
+                )
+            choice.shuffle(living)
+            taken, living = living[:15], living[15:]
+            await asyncio.gather(*[app.vault.reveal(each.secret_key) for each in taken])
+            gone += taken
+        await app.store.scrub()
+        files = canary.read(settings.data_dir)
+
+    def found(secrets: list[Concealed]) -> set[str]:
+        pieces = {
+            f"{each.secret_key} {at}": chunk
+            for each in secrets
+            for at, chunk in enumerate(canary.chunks(bodies[ids.secret_id(each.secret_key)]))
+        }
+        return {each.split(": ")[1].split()[0] for each in canary.search(pieces, files)}
+
+    assert found(gone) == set()
+    assert found(living) == {each.secret_key for each in living}
 
 
 def test_the_files_are_cleaned_more_often_than_once_a_minute() -> None:
