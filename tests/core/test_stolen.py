@@ -17,6 +17,7 @@ from onetime.crypto.hashing import argon2id
 from onetime.crypto.keyring import RootKey, hkdf
 from onetime.errors import Undecryptable, WrongPassphrase
 from onetime.model import Concealed, Kind
+from onetime.storage.vault.eraser import Eraser
 from tests.core.opening import Clock, opened
 
 TEXT = "the crow flies at midnight over the harbour"
@@ -101,11 +102,13 @@ async def test_data_and_root_key_open_nothing_without_a_link(tmp_path: Path, clo
     db = sqlite3.connect(tmp_path / "vault.db")
     boxes: list[tuple[bytes, bytes, bytes]] = []
     rows = db.execute(
-        """SELECT secret_id, kind, created_at, secret_expires_at, head, body
+        """SELECT secret_id, kind, created_at, secret_expires_at, head, number, body
         FROM receipt JOIN secret USING (number)"""
     ).fetchall()
     assert len(rows) == len(alive) + 1  # the expired one is not swept yet
-    for secret_id, kind, created_at, expires_at, head, body in rows:
+    for secret_id, kind, created_at, expires_at, head, number, locked in rows:
+        # Its key at rest lies beside it as long as it lives.
+        body = Eraser().unlock(db, number, locked)
         place = seal.Place(secret_id, kind, created_at, expires_at)
         boxes.append((head[-12:], body, head[: seal._BOUND] + place.pack()))
     for table, column in (("receipt", "wrapped"), ("answer", "sealed")):
@@ -136,9 +139,11 @@ async def test_link_data_and_root_key_do_not_open_a_protected_secret(
         made = await app.vault.conceal(TEXT, Wish(passphrase=PASSPHRASE))
     root = RootKey.of(bytes.fromhex((tmp_path / "root.key").read_text()))
     db = sqlite3.connect(tmp_path / "vault.db")
-    [(head, body, created_at, expires_at)] = db.execute(
-        "SELECT head, body, created_at, secret_expires_at FROM receipt JOIN secret USING (number)"
+    [(head, number, locked, created_at, expires_at)] = db.execute(
+        """SELECT head, number, body, created_at, secret_expires_at
+        FROM receipt JOIN secret USING (number)"""
     )
+    body = Eraser().unlock(db, number, locked)
     db.close()
     place = seal.Place(ids.secret_id(made.secret_key), Kind.CONCEALED, created_at, expires_at)
     parsed = seal.Head.parse(head)

@@ -28,7 +28,6 @@ POLICY = (
 DENIED = (
     "accelerometer",
     "autoplay",
-    "bluetooth",
     "browsing-topics",
     "camera",
     "display-capture",
@@ -54,7 +53,7 @@ DENIED = (
     "window-management",
     "xr-spatial-tracking",
 )
-ALLOWED = ("clipboard-write=(self)", "web-share=(self)")
+ALLOWED = ("clipboard-write=(self)",)
 
 _ALWAYS: Headers = [
     (b"content-security-policy", POLICY.encode()),
