@@ -315,6 +315,71 @@ async def test_any_text_comes_back(client: httpx2.AsyncClient, text: str, passph
     assert found.json()["value"] == text
 
 
+NAMES = [
+    "secret",
+    "passphrase",
+    "ttl",
+    "length",
+    "recipient",
+    "recipient[]",
+    "share_domain",
+    "character_sets",
+    "locale",
+]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*SETS, "x"]), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+PATHS = [
+    "status",
+    "share",
+    "create",
+    "generate",
+    f"secret/{'0' * 31}",
+    "private/x",
+    "receipt/x/burn",
+    "recent/%00",
+]
+TYPES = [
+    FORM,
+    "application/json",
+    "multipart/form-data; boundary=b",
+    "multipart/form-data; boundary=",
+    "",
+    ";",
+    "x",
+]
+
+
+@given(
+    path=st.sampled_from(PATHS),
+    content=st.dictionaries(st.sampled_from(NAMES), VALUES).map(
+        lambda words: json.dumps(words).encode()
+    )
+    | st.lists(
+        st.sampled_from(
+            [b"secret=", b"&", b"%", b"[]", b"--b\r\n", b"{", b'"', b"\xff", b"a", b"\0"]
+        )
+    ).map(b"".join)
+    | st.binary(),
+    content_type=st.sampled_from(TYPES),
+)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_whatever_is_sent_is_answered_in_json_and_never_breaks(
+    client: httpx2.AsyncClient, path: str, content: bytes, content_type: str
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    for method in ("POST", "GET"):
+        answer = await client.request(method, f"/api/v1/{path}", content=content, headers=headers)
+        assert answer.status_code in {200, 400, 404}
+        assert answer.headers["content-type"] == "application/json; charset=utf-8"
+        assert answer.json()
+
+
 # Behaviour that takes longer to tell
 
 
