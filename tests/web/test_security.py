@@ -158,7 +158,7 @@ async def test_permissions_are_denied_but_the_gestures_of_the_pages(
     rules = dict(each.split("=") for each in given.split(", "))
 
     allowed = {name for name, who in rules.items() if who != "()"}
-    assert allowed == {"clipboard-write", "web-share"}
+    assert allowed == {"clipboard-write"}
     assert {"camera", "microphone", "geolocation", "payment", "usb"} <= rules.keys()
 
 
