@@ -20,7 +20,7 @@ from onetime.core.inventory import ACCOUNTS, FIELDS, Category, Place
 from onetime.crypto.hashing import Cost, Hasher
 from onetime.metrics import Metrics
 from onetime.settings import Settings
-from onetime.storage.vault import sqlite
+from onetime.storage.vault import steps
 from tests.privacy import canary, journeys
 from tests.privacy.journeys import Visitor
 from tests.privacy.server import serving
@@ -209,7 +209,7 @@ def test_tables_that_hold_something_of_people_have_an_end() -> None:
 
 def test_what_is_promised_is_what_the_loops_do() -> None:
     """Unreadable at its second; removed a grace later, in the next sweep, and out of the files in the next scrub."""
-    longest = sqlite.GRACE_SECONDS + SWEEP_SECONDS + SCRUB_SECONDS
+    longest = steps.GRACE_SECONDS + SWEEP_SECONDS + SCRUB_SECONDS
     for table in RULED:
         rule = rule_of(table)
         assert f"{table}.{rule.until}" in names(Place.VAULT)

@@ -19,6 +19,7 @@ import onetime
 from onetime.crypto import keyring, seal
 from onetime.crypto.keyring import hkdf
 from onetime.errors import Undecryptable
+from onetime.storage.vault.eraser import Eraser
 
 SOURCE = Path(onetime.__file__).parent
 
@@ -29,7 +30,10 @@ class Thief:
     def __init__(self, folder: Path, *, known: Iterable[str] = ()) -> None:
         self.root = bytes.fromhex((folder / "root.key").read_text())
         self.known = [each.encode() for each in known]
+        self.bodies: dict[object, bytes] = {}
         with closing(sqlite3.connect(folder / "vault.db")) as db:
+            for number, locked in db.execute("SELECT number, body FROM secret").fetchall():
+                self.bodies[number] = Eraser().unlock(db, number, locked)
             db.row_factory = sqlite3.Row
             self.tables: dict[str, list[Row]] = {
                 name: [dict(row) for row in db.execute(f"SELECT * FROM {name}")]  # noqa: S608
@@ -87,7 +91,7 @@ class Thief:
             )
             for key in itertools.chain(keys, self._with_passphrase(head)):
                 try:
-                    yield seal.open_(_bytes(row["body"]), key, place, head)
+                    yield seal.open_(self.bodies[row["number"]], key, place, head)
                 except Undecryptable:
                     continue
 

@@ -410,6 +410,20 @@ VAULT_FIELDS = (
     *_fields(
         Place.VAULT,
         UPKEEP,
+        prefix="eraser.",
+        block=msgid("A running number"),
+        slots=msgid("Random keys, one for each secret's content, overwritten when it is gone"),
+    ),
+    *_fields(
+        Place.VAULT,
+        UPKEEP,
+        prefix="sqlite_sequence.",
+        name=msgid("The name of a table"),
+        seq=msgid("The last running number in it"),
+    ),
+    *_fields(
+        Place.VAULT,
+        UPKEEP,
         prefix="writer.",
         writer=msgid("A random name of a running process"),
         token=msgid("A random name of its last write"),
