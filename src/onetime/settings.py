@@ -228,7 +228,13 @@ class Settings:
     default_ttl: int = knob(
         7 * 86_400, _integer, "Life of a secret when its sender does not say.", least=1
     )
-    max_ttl: int = knob(30 * 86_400, _integer, "Longest life of a secret.", least=1)
+    max_ttl: int = knob(
+        30 * 86_400,
+        _integer,
+        "Longest life of a secret.",
+        least=1,
+        most=365 * 86_400,  # as the reference, and far from where sums of instants overflow
+    )
     anonymous_max_ttl: int = knob(
         7 * 86_400, _integer, "Longest life for senders without an account.", least=1
     )
