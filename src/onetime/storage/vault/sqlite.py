@@ -540,8 +540,9 @@ class SqliteVault:
         except Exception as error:  # sqlite3.Error; MemoryError is SQLite's SQLITE_NOMEM
             if _is(error, sqlite3.SQLITE_FULL):
                 self._reserve.release()  # a new connection may need room
+            # First, for the outcome may stay unknown: keys made in this transaction may not exist.
+            self._eraser.forget()
             if not self._has_happened(token):
-                self._eraser.forget()
                 raise
         if tx.removed:
             self._gone += tx.removed
