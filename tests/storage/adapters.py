@@ -14,6 +14,7 @@ from typing import Any
 
 from onetime.model import Kind
 from onetime.storage.port import NewSecret, VaultStore
+from onetime.storage.vault import eraser
 from onetime.storage.vault.sqlite import SqliteVault
 
 # When every test begins: any instant will do, but not one at which differences could hide.
@@ -143,14 +144,34 @@ def sqlite_files(address: str) -> Iterable[Path]:
     return Path(address).parent.glob(f"{Path(address).name}*")
 
 
+def sqlite_parts(address: str, secret_id: bytes) -> list[bytes]:
+    """The key of its own that a body is locked under, and the locked body."""
+    db = sqlite3.connect(address)
+    try:
+        number, body = db.execute(
+            "SELECT number, body FROM receipt JOIN secret USING (number) WHERE secret_id = ?",
+            (secret_id,),
+        ).fetchone()
+        (slots,) = db.execute(
+            "SELECT slots FROM eraser WHERE block = ?", (number // eraser.SLOTS,)
+        ).fetchone()
+    finally:
+        db.close()
+    start = eraser._start(number)
+    return [slots[start : start + eraser.KEY_BYTES], body]
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
+    """`parts`: all that the files hold of a living secret's content; nothing for a store without files."""
+
     name: str
     open: Opener
     files: Callable[[str], Iterable[Path]]
+    parts: Callable[[str, bytes], list[bytes]]
 
 
-ADAPTERS = (Adapter("sqlite", OpenSqlite(), sqlite_files),)
+ADAPTERS = (Adapter("sqlite", OpenSqlite(), sqlite_files, sqlite_parts),)
 
 
 @dataclass(slots=True)
@@ -170,14 +191,16 @@ class Place:
         """Every file in which the store keeps something; none for a store behind a network."""
         return sorted(self.adapter.files(self.address))
 
-    def holds(self, content: bytes) -> list[str]:
-        """The names of the files that hold any stretch of 32 bytes of `content`."""
-        stretches = [content[at : at + 32] for at in range(0, max(1, len(content) - 31), 32)]
-        return [
-            path.name
-            for path in self.files()
-            if any(stretch in data for data in [path.read_bytes()] for stretch in stretches)
-        ]
+    def parts(self, secret_id: bytes) -> list[bytes]:
+        return self.adapter.parts(self.address, secret_id)
+
+    def holds(self, content: bytes) -> bool:
+        """Whether a file holds a stretch of 16 bytes of `content`; 64 of them are looked for, less than a page apart."""
+        data = b"\0".join(path.read_bytes() for path in self.files())
+        step = max(16, len(content) // 64)
+        return any(
+            content[at : at + 16] in data for at in range(0, max(1, len(content) - 15), step)
+        )
 
     async def close(self) -> None:
         for store in self.opened:

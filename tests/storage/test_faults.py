@@ -250,6 +250,23 @@ async def test_an_outcome_that_stays_unknown_gives_the_content_to_nobody(
         assert await failing.take(name_of("secret a")) is None
 
 
+@pytest.mark.parametrize("commit", ["undone", "done"])
+async def test_what_is_put_after_an_unknown_outcome_can_be_read_by_every_process(
+    place: Place, clock: Clock, faults: Faults, commit: str
+) -> None:
+    """Nothing that the lost transaction made may be believed, not even in memory."""
+    store = await place.open(clock, faults=faults, proof_seconds=SHORT_PROOF)
+    faults.commit, faults.refuses = commit, True
+    with pytest.raises(Unavailable):
+        await store.put(new_secret("first"))
+    faults.refuses = False
+    await store.put(new_secret("second"))
+    other = await place.open(clock)
+    taken = await other.take(name_of("secret second"))
+    assert taken is not None
+    assert taken.body == b"body of second"
+
+
 async def test_a_store_that_stays_away_is_unavailable_and_comes_back(
     failing: VaultStore, faults: Faults
 ) -> None:

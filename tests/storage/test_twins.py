@@ -17,6 +17,7 @@ from tests.storage.adapters import (
     OpenSqlite,
     Place,
     sqlite_files,
+    sqlite_parts,
 )
 from tests.storage.races import Crew
 from tests.storage.test_races import Field
@@ -28,6 +29,7 @@ from tests.storage.twins import (
     ExpiresBySweep,
     ForgetsTheDead,
     GoesOnAfterRollback,
+    KeepsTheKeys,
     KeepsTheLog,
     PeekThenDelete,
     RepeatsUnknown,
@@ -54,7 +56,7 @@ class Bench:
         """The test, on an empty store of its own. `processes`: its race is run by several."""
         self._number += 1
         place = Place(
-            Adapter(self._kind.__name__, OpenSqlite(self._kind), sqlite_files),
+            Adapter(self._kind.__name__, OpenSqlite(self._kind), sqlite_files, sqlite_parts),
             str(self._folder / f"{self._number}.db"),
         )
         clock = Clock()
@@ -229,7 +231,7 @@ async def test_a_secret_without_tombstone_is_put_again(bench: Bench) -> None:
         )
 
 
-@of(KeepsTheLog)
-async def test_a_log_that_is_kept_is_found_by_its_content(bench: Bench) -> None:
+@of(KeepsTheLog, KeepsTheKeys)
+async def test_a_log_or_a_key_that_is_kept_is_found_in_the_files(bench: Bench) -> None:
     with fails():
         await bench.run(contract.test_what_was_taken_is_in_no_file_after_a_scrub)

@@ -12,9 +12,11 @@ from onetime.errors import OnetimeError, Unavailable
 from onetime.model import Kind, State
 from onetime.storage.batch import Operation
 from onetime.storage.port import Debit, Debited, StoredSecret
-from onetime.storage.vault.sqlite import SqliteVault, Transaction, _end
+from onetime.storage.vault.eraser import Eraser
+from onetime.storage.vault.sqlite import SqliteVault
+from onetime.storage.vault.steps import Transaction, end
 
-WHOLE = """SELECT kind, has_passphrase, created_at, secret_expires_at, head, body
+WHOLE = """SELECT number, kind, has_passphrase, created_at, secret_expires_at, head, body
 FROM receipt JOIN secret USING (number) WHERE secret_id = ? AND state = 'new' AND secret_expires_at > ?"""
 
 # Between the two steps of a twin: enough for another process to step in between.
@@ -32,9 +34,11 @@ class PeekThenDelete(SqliteVault):
 
     def _whole(self, secret_id: bytes) -> StoredSecret | None:
         now = self.now()
-        for kind, has_passphrase, created_at, expires_at, head, body in self._read(
+        for number, kind, has_passphrase, created_at, expires_at, head, locked in self._read(
             WHOLE, secret_id, now
         ):
+            assert self._reader is not None
+            body = self._eraser.unlock(self._reader, number, locked)
             return StoredSecret(
                 secret_id=secret_id,
                 kind=Kind(kind),
@@ -78,7 +82,7 @@ class AnswersBeforeCommit(SqliteVault):
         assert db is not None
         self._commit_the_last(db)
         db.execute("BEGIN IMMEDIATE")
-        tx = Transaction(db, self.now(), room_bytes=1 << 40)
+        tx = Transaction(db, self.now(), room_bytes=1 << 40, keys=Eraser())
         return [_result(operation, tx) for operation in operations]
 
     @staticmethod
@@ -116,7 +120,7 @@ class _SetWise:
 
     def __call__(self, tx: Transaction) -> StoredSecret | None:
         if not self.rows:
-            self.rows |= {each: _end(tx, each, State.REVEALED, ()) for each in self.wanted}
+            self.rows |= {each: end(tx, each, State.REVEALED, ()) for each in self.wanted}
         return self.rows[self.secret_id]
 
 
@@ -131,7 +135,7 @@ class GoesOnAfterRollback(SqliteVault):
         db = self._db
         assert db is not None
         db.execute("BEGIN IMMEDIATE")
-        tx = Transaction(db, self.now(), room_bytes=1 << 40)
+        tx = Transaction(db, self.now(), room_bytes=1 << 40, keys=Eraser())
         results = [_result(operation, tx) for operation in operations]
         if db.in_transaction:
             db.execute("COMMIT")
@@ -248,7 +252,7 @@ class ForgetsTheDead(SqliteVault):
 
     async def take(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> StoredSecret | None:
         def operation(tx: Transaction) -> StoredSecret | None:
-            found = _end(tx, secret_id, State.REVEALED, refund)
+            found = end(tx, secret_id, State.REVEALED, refund)
             tx.run("DELETE FROM receipt WHERE secret_id = ?", secret_id)
             return found
 
@@ -259,4 +263,11 @@ class KeepsTheLog(SqliteVault):
     """Scrubs nothing: what was taken stays readable in the write-ahead log."""
 
     async def scrub(self) -> None:
+        pass
+
+
+class KeepsTheKeys(SqliteVault):
+    """Cuts the log and trusts SQLite to leave no copy of a row that it moved."""
+
+    async def _erase(self) -> None:
         pass
