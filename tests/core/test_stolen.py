@@ -113,7 +113,8 @@ async def test_data_and_root_key_open_nothing_without_a_link(tmp_path: Path, clo
         boxes.append((head[-12:], body, head[: seal._BOUND] + place.pack()))
     for table, column in (("receipt", "wrapped"), ("answer", "sealed")):
         for (box,) in db.execute(f"SELECT {column} FROM {table}"):  # noqa: S608 - names in this file
-            boxes.append((box[4:16], box[16:], box[:4]))
+            if box:  # empty: the secret is gone
+                boxes.append((box[4:16], box[16:], box[:4]))
     db.close()
 
     def opens(guess: bytes) -> int:

@@ -108,7 +108,7 @@ def test_every_purpose_has_a_person_of_its_own() -> None:
         for name, value in vars(module).items()
         if name.startswith("PERSON_")
     ]
-    assert len(persons) == 6
+    assert len(persons) == 7
     assert len(set(persons)) == len(persons)
     assert all(0 < len(person) <= 16 for person in persons)
     # BLAKE2b fills up with zeros: two that differ in them alone would be one.

@@ -12,6 +12,7 @@ import ipaddress
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -58,6 +59,8 @@ def serve(socket_fd: int | None) -> None:
     It is configured by environment variables; `onetime admin settings` shows them.
     """
     os.umask(0o077)
+    # A process that dies must not leave its memory, which holds texts that are on their way, in a file.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings = Settings.from_env(os.environ)
     need_parts()
     if socket_fd is not None:
@@ -291,3 +294,4 @@ def _log_as_json() -> None:
     root = logging.getLogger()
     root.handlers[:] = [JsonLines()]
     root.setLevel(logging.WARNING)
+    logging.captureWarnings(True)

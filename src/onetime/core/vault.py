@@ -271,8 +271,9 @@ class Vault:
         root = self._keyring.current
         created_at = self._store.now()
         place = seal.Place(ids.secret_id(keys.secret_key), kind, created_at, created_at + ttl)
+        hashed = b""
         if wish.passphrase:
-            salt = seal.new_salt()
+            salt = seal.salt_of(wish.once) if wish.once else seal.new_salt()
             with self._hasher.seat() as seat:
                 cost = self._hasher.cost
                 hashed = await seat.hash(wish.passphrase, salt, cost)
@@ -296,7 +297,7 @@ class Vault:
             body=body,
             wrapped=seal.wrap(root, keys.receipt_key, keys.secret_key),
         )
-        answer = self._answer(keys, wish, kind, asked, created_at)
+        answer = self._answer(keys, wish, kind, asked, hashed, created_at)
         stored = await self._store.put(secret, answer=answer)
         if stored.earlier is not None:
             return await self._first_answer(stored.earlier, wish)
@@ -319,12 +320,21 @@ class Vault:
         )
 
     def _answer(
-        self, keys: ids.KeyPair, wish: Wish, kind: Kind, asked: bytes, created_at: int
+        self,
+        keys: ids.KeyPair,
+        wish: Wish,
+        kind: Kind,
+        asked: bytes,
+        hashed: bytes,
+        created_at: int,
     ) -> NewAnswer | None:
-        """What a repetition of this create finds: both keys, readable with `once` alone."""
+        """What a repetition of this create finds: both keys, readable with `once` alone.
+
+        Its name says the passphrase's hash, not the passphrase: a guess at it costs no less here than elsewhere.
+        """
         if not wish.once:
             return None
-        wishes = json.dumps([kind, wish.ttl, wish.clamp, wish.passphrase]).encode()
+        wishes = json.dumps([kind, wish.ttl, wish.clamp, hashed.hex()]).encode()
         answer = "".join(keys).encode("ascii")
         return NewAnswer(
             answer_id=seal.answer_id(wish.once, wishes + b"\0" + asked),

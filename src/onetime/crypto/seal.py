@@ -32,6 +32,7 @@ VERSION = 1
 PERSON_SEAL = b"onetime seal"
 PERSON_WRAP = b"onetime wrap"
 PERSON_ANSWER = b"onetime answer"
+PERSON_SALT = b"onetime salt"
 SALT_BYTES = 16
 CHECK_BYTES = 16
 NONCE_BYTES = 12
@@ -99,6 +100,11 @@ class Place:
 
 def new_salt() -> bytes:
     return os.urandom(SALT_BYTES)
+
+
+def salt_of(once: bytes) -> bytes:
+    """The salt of an idempotent create, so that its repetition hashes the passphrase to the same."""
+    return hashlib.blake2b(_once_key(once), digest_size=SALT_BYTES, person=PERSON_SALT).digest()
 
 
 def content_key(root: RootKey, secret_key: str, passphrase_hash: bytes = b"") -> bytes:

@@ -38,7 +38,7 @@ TAKE = "DELETE FROM secret WHERE number = ? RETURNING head, body"
 
 PEEK = """SELECT kind, has_passphrase, created_at, secret_expires_at, head FROM receipt JOIN secret USING (number)
 WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?"""
-END = """UPDATE receipt SET state = ?, ended_at = ?, wrong_tries = max(wrong_tries - ?, 0)
+END = """UPDATE receipt SET state = ?, ended_at = ?, wrong_tries = max(wrong_tries - ?, 0), wrapped = x''
 WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?
 RETURNING number, kind, has_passphrase, created_at, secret_expires_at"""
 RECEIPT_COLUMNS = """receipt_id, secret_id, kind, state, has_passphrase, created_at, secret_expires_at, expires_at,
@@ -260,7 +260,7 @@ def sweep(tx: Transaction) -> Swept:
 
     # The receipt learns it with the removal: a clock set back must not call new what is no more.
     tx.run(
-        """UPDATE receipt SET state = 'expired', ended_at = secret_expires_at WHERE state = 'new' AND number IN
+        """UPDATE receipt SET state = 'expired', ended_at = secret_expires_at, wrapped = x'' WHERE state = 'new' AND number IN
         (SELECT number FROM secret WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)""",
         before,
         SWEEP_ROWS,
