@@ -408,6 +408,17 @@ async def test_a_receipt_outlives_its_secret_and_goes_at_its_second(
     assert await vault.receipts_of(b"alice", limit=10) == []
 
 
+@pytest.mark.parametrize("fate", ["revealed", "burned", "swept"])
+async def test_a_receipt_keeps_no_key_to_a_secret_that_is_gone(
+    vault: VaultStore, clock: Clock, fate: str
+) -> None:
+    secret = new_secret()
+    await bring(vault, clock, fate, secret)
+    receipt = await vault.receipt(secret.receipt_id)
+    assert receipt is not None
+    assert receipt.wrapped == b""
+
+
 async def test_receipts_of_an_owner_come_newest_first_and_in_pages(vault: VaultStore) -> None:
     for number in range(5):
         word = f"{number}"
