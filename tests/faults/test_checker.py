@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests import needs
+from tests.faults.judge import Verdict
 from tests.faults.scenarios import NEEDS, QUICK, SCENARIOS, Result, perform
 from tests.faults.twins.broken import TWINS
 
@@ -21,8 +24,9 @@ SMALL = replace(
     disk_bytes=16_000_000,
     reserve_bytes=4_000_000,
     keep=24,
-    resume_seconds=3.0,
-    sweep_seconds=3.0,
+    kills=2,
+    resume_seconds=2.5,
+    sweep_seconds=2.5,
 )
 
 # Each broken twin: the scenario that has to see it, and a rule that has to be among those it breaks.
@@ -57,32 +61,69 @@ BROKEN = {
 }
 
 
-def perform_against(twin: str, scenario: str, folder: Path) -> Result:
-    for need in NEEDS.get(scenario, ()):
-        needs.need(need)
+# Most of a performance is waiting, so several go on at once.
+AT_ONCE = 4
+
+Performance = tuple[str, str]  # a twin and a scenario
+
+CORRECT = [("correct", scenario) for scenario in SCENARIOS]
+SEEN = [(twin, scenario) for twin, (scenario, _) in BROKEN.items()]
+# Right in one process: so it is the second one that gives it away, not the load.
+UNSEEN = [("OneProcess", "race")]
+
+
+@pytest.fixture(scope="module")
+def results(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[Performance, Future[Result]]]:
+    """Of the tests that were asked for, in the order in which they come."""
+    wanted: list[Performance] = [
+        item.callspec.params["performance"]
+        for item in request.session.items
+        if item.getparent(pytest.Module) is request.node and hasattr(item, "callspec")
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            performance: pool.submit(perform_against, performance, tmp_path_factory.mktemp("run"))
+            for performance in wanted
+            if not missing(performance)
+        }
+
+
+def perform_against(performance: Performance, folder: Path) -> Result:
+    twin, scenario = performance
     command = (sys.executable, "-m", "tests.faults.twins", twin)
     return perform(scenario, folder, seed=1, size=SMALL, command=command)
+
+
+def missing(performance: Performance) -> list[str]:
+    return [need for need in NEEDS.get(performance[1], ()) if needs.find(need) is None]
+
+
+def verdict_of(performance: Performance, results: dict[Performance, Future[Result]]) -> Verdict:
+    for need in missing(performance):
+        needs.need(need)
+    return results[performance].result().verdict
 
 
 def test_every_broken_twin_is_tried() -> None:
     assert BROKEN.keys() | {"correct"} == TWINS.keys()
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_the_correct_twin_keeps_every_promise(scenario: str, tmp_path: Path) -> None:
-    verdict = perform_against("correct", scenario, tmp_path).verdict
+@pytest.mark.parametrize("performance", CORRECT + UNSEEN, ids="-".join)
+def test_a_correct_twin_keeps_every_promise(
+    performance: Performance, results: dict[Performance, Future[Result]]
+) -> None:
+    verdict = verdict_of(performance, results)
 
     assert [str(violation) for violation in verdict.violations] == []
     assert verdict.counts["reveal ok"] > 10
 
 
-@pytest.mark.parametrize("twin", BROKEN)
-def test_a_broken_twin_is_seen(twin: str, tmp_path: Path) -> None:
-    scenario, rule = BROKEN[twin]
+@pytest.mark.parametrize("performance", SEEN, ids="-".join)
+def test_a_broken_twin_is_seen(
+    performance: Performance, results: dict[Performance, Future[Result]]
+) -> None:
+    twin, _ = performance
 
-    assert rule in perform_against(twin, scenario, tmp_path).verdict.rules
-
-
-def test_what_is_right_in_one_process_passes_there(tmp_path: Path) -> None:
-    """So it is the second process that gives it away, not the load."""
-    assert perform_against("OneProcess", "race", tmp_path).verdict.rules == set()
+    assert BROKEN[twin][1] in verdict_of(performance, results).rules
