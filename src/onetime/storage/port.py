@@ -211,6 +211,9 @@ class VaultStore(Protocol):
 
         One caller of any number gets it; the others get None, as for what never was. `refund` gives back the attempt
         that `spend` debited before the passphrase proved right.
+
+        Raises:
+            Undecryptable: what is stored was damaged; it stays.
         """
         ...
 

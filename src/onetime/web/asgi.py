@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from onetime.errors import OnetimeError
+from onetime.errors import OnetimeError, Undecryptable
 from onetime.model import GUEST
 from onetime.web import api, caller, errors, security
 from onetime.web.http import Answer, Call, Gone
@@ -143,6 +143,8 @@ class Web:
         try:
             return await self._route(call, scope)
         except OnetimeError as error:
+            if isinstance(error, Undecryptable):
+                self._app.log.failure("undecryptable", route=call.route, reason=str(error))
             return _refusal(call, error)
         except Gone:
             raise
@@ -151,6 +153,10 @@ class Web:
             return _plain(call, 500)
 
     async def _route(self, call: Call, scope: Scope) -> Answer:
+        if [name for name, _ in scope["headers"]].count(b"host") > 1:
+            return _plain(
+                call, 400
+            )  # RFC 9112, section 3.2: which of them a proxy believed is anybody's guess
         if not call.origin:
             origin = self._own_origin(scope, call.headers.get(b"host", b"").decode("latin-1"))
             if origin is None and call.path not in ANY_HOST:

@@ -17,7 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from onetime.errors import Conflict, Full, Misconfigured, OnetimeError, Unavailable
+from cryptography.exceptions import InvalidTag
+
+from onetime.errors import Conflict, Full, Misconfigured, OnetimeError, Unavailable, Undecryptable
 from onetime.model import Kind, State
 from onetime.storage.batch import GroupCommit, Operation
 from onetime.storage.port import (
@@ -624,4 +626,6 @@ def _meaning(error: Exception) -> Exception:
         return Full()
     if isinstance(error, sqlite3.Error):
         return Unavailable(f"The store failed: {error}")
+    if isinstance(error, InvalidTag):
+        return Undecryptable("What is stored of the secret was damaged")
     return error

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from onetime.web.http import Call
 
 WORDS = {
+    400: "Bad Request",
     403: "Forbidden",
     404: "Not Found",
     421: "Misdirected Request",
