@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from onetime.crypto import ids, seal
 from onetime.crypto.hashing import Cost, argon2id, normal
@@ -118,12 +119,14 @@ def test_what_is_sealed_opens(text: bytes, kind: str, created_at: int, expires_a
 
 
 OTHER_PLACES = {
-    "id": replace(PLACE, secret_id=ids.secret_id(RECEIPT_KEY)),
-    "id of the receipt": replace(PLACE, secret_id=ids.receipt_id(KEY)),
-    "kind": replace(PLACE, kind="generate"),
-    "creation": replace(PLACE, created_at=PLACE.created_at + 1),
-    "expiry": replace(PLACE, expires_at=PLACE.expires_at + 1),
-    "times exchanged": replace(PLACE, created_at=PLACE.expires_at, expires_at=PLACE.created_at),
+    "id": structs.replace(PLACE, secret_id=ids.secret_id(RECEIPT_KEY)),
+    "id of the receipt": structs.replace(PLACE, secret_id=ids.receipt_id(KEY)),
+    "kind": structs.replace(PLACE, kind="generate"),
+    "creation": structs.replace(PLACE, created_at=PLACE.created_at + 1),
+    "expiry": structs.replace(PLACE, expires_at=PLACE.expires_at + 1),
+    "times exchanged": structs.replace(
+        PLACE, created_at=PLACE.expires_at, expires_at=PLACE.created_at
+    ),
 }
 
 
@@ -149,7 +152,7 @@ def test_a_secret_under_another_head_does_not_open_even_with_its_key(
     change: dict[str, Any],
 ) -> None:
     head, body = sealed("battery staple")
-    other = replace(seal.Head.parse(head), **change)
+    other = structs.replace(seal.Head.parse(head), **change)
     with pytest.raises(Undecryptable):
         seal.open_(body, key_of("battery staple"), PLACE, other)
 

@@ -1,11 +1,11 @@
 """What every vault store promises (`onetime.storage.port`), as sentences; each runs on every adapter."""
 
 import asyncio
-import dataclasses
 import itertools
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from onetime.errors import Conflict, Misconfigured, Unavailable
@@ -132,7 +132,7 @@ async def test_something_different_under_a_known_id_is_a_conflict(
     secret = new_secret(owner=b"alice", listing_id=name_of("listing"), listing=b"listing")
     await vault.put(secret)
     with pytest.raises(Conflict):
-        await vault.put(dataclasses.replace(secret, **different))
+        await vault.put(msgspec.structs.replace(secret, **different))
 
     taken = await vault.take(secret.secret_id)
     assert taken is not None

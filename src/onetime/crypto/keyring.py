@@ -6,9 +6,8 @@ stored rows and its `verifier` proves it is the same one; neither tells anything
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import pairwise
 
 KEY_BYTES = 32
@@ -17,17 +16,28 @@ KEY_BYTES = 32
 FEWEST_DIFFERENT = 16
 
 
+# HMAC's two pads, as tables that add them to a key, and added to the empty key.
+_BLOCK_BYTES = 64
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+_INNER_EMPTY = bytes(_BLOCK_BYTES).translate(_INNER)
+_OUTER_EMPTY = bytes(_BLOCK_BYTES).translate(_OUTER)
+
+
 def hkdf(key: bytes, label: str, length: int = KEY_BYTES) -> bytes:
     """HKDF-SHA256 without salt, `label` as info; `length` at most 32 bytes.
 
-    Written out because one block of it is two calls of HMAC, which a reveal makes three times.
+    One block of it is two HMACs, and they are written out over SHA-256: every request makes four, and `hmac` takes twice as
+    long for each, most of it to look the algorithm up.
 
-    Source: RFC 5869, sections 2.2 and 2.3; tested against `cryptography`'s and the RFC's vectors.
+    Source: RFC 5869, sections 2.2 and 2.3, and RFC 2104; tested against `cryptography`'s and the RFC's vectors.
     """
-    if not 0 < length <= hashlib.sha256().digest_size:
+    if not 0 < length <= KEY_BYTES:
         raise ValueError("hkdf gives at most one block")
-    pseudorandom = hmac.digest(b"", key, "sha256")
-    return hmac.digest(pseudorandom, label.encode() + b"\x01", "sha256")[:length]
+    extracted = sha256(_OUTER_EMPTY + sha256(_INNER_EMPTY + key).digest()).digest()
+    padded = extracted.ljust(_BLOCK_BYTES, b"\0")
+    inner = sha256(padded.translate(_INNER) + label.encode() + b"\x01").digest()
+    return sha256(padded.translate(_OUTER) + inner).digest()[:length]
 
 
 @dataclass(frozen=True, slots=True)
