@@ -1,0 +1,143 @@
+"""Every page in every state that a visitor can bring about, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from playwright.sync_api import Route
+
+from tests.browser.visitor import PASSPHRASE, SECRET, Visitor
+
+LONG = "A note of several lines.\n\n" + "\n".join(f"{n}. {SECRET}" for n in range(1, 9))
+UNSEEN = "user\u202etxt.exe\u200b and a very_long_name_" + "0123456789abcdef" * 12
+
+
+def every_state(visitor: Visitor) -> Iterator[str]:
+    """The name of each state, with the visitor's page in it."""
+    yield from sharing(visitor)
+    yield from receipts(visitor)
+    yield from reading(visitor)
+    yield from elsewhere(visitor)
+
+
+def sharing(visitor: Visitor) -> Iterator[str]:
+    visitor.open()
+    yield "form"
+    visitor.page.check("#kind-generate", force=True)
+    yield "form, new password"
+    visitor.open()
+    visitor.write("")
+    visitor.send()
+    yield "form, nothing written"
+    visitor.write("x" * 112_345, "abc")
+    if visitor.page.is_visible("#too-large"):
+        yield "form, too long to be sent"
+    visitor.send()
+    yield "form, too long"
+    visitor.write(LONG, "abc")
+    visitor.send()
+    yield "form, short passphrase"
+    visitor.page.fill("#passphrase", PASSPHRASE)
+    visitor.send()
+    yield "result"
+    visitor.page.click(".seal summary")
+    yield "result, as a QR code"
+    visitor.open()
+    visitor.page.check("#kind-generate", force=True)
+    visitor.send()
+    yield "result, new password"
+    visitor.page.reload()
+    yield "result, new password once more"
+
+
+def receipts(visitor: Visitor) -> Iterator[str]:
+    place = visitor.place
+    key, receipt = place.share(passphrase=PASSPHRASE)
+    visitor.open(f"receipt/{receipt}")
+    yield "receipt"
+    visitor.page.click("summary >> nth=0")
+    yield "receipt, about to destroy"
+    assert place.server.request(
+        "POST",
+        f"/api/v1/secret/{key}",
+        form={"passphrase": PASSPHRASE},
+        host=place.url.split("/")[2],
+    ).status == 200
+    visitor.page.click("details[open] button")
+    yield "receipt, too late"
+    visitor.open(f"receipt/{receipt}")
+    yield "receipt, opened"
+    _, receipt = place.share()
+    visitor.open(f"receipt/{receipt}")
+    visitor.page.click("summary >> nth=0")
+    visitor.page.click("details[open] button")
+    yield "receipt, destroyed"
+    _, receipt = place.share(ttl="60")
+    place.wait(60)
+    visitor.open(f"receipt/{receipt}")
+    yield "receipt, expired"
+    visitor.open("receipt/" + "0" * 31)
+    yield "receipt, gone"
+
+
+def reading(visitor: Visitor) -> Iterator[str]:
+    place = visitor.place
+    key, _ = place.share(LONG)
+    visitor.open(f"secret/{key}")
+    yield "secret"
+    for summary in visitor.page.locator("summary").all():
+        summary.click()
+    yield "secret, all unfolded"
+    visitor.send("#show")
+    yield "revealed"
+    visitor.open(f"secret/{place.share(UNSEEN)[0]}")
+    visitor.send("#show")
+    yield "revealed, with what cannot be seen"
+    key, _ = place.share(passphrase=PASSPHRASE)
+    visitor.open(f"secret/{key}")
+    yield "secret, passphrase"
+    visitor.page.fill("#passphrase", "guess")
+    visitor.send("#show")
+    yield "secret, wrong passphrase"
+    visitor.page.click("summary >> nth=-1")
+    visitor.page.fill("#burn-passphrase", "guess")
+    visitor.page.click("details[open] button:not([type])")
+    yield "secret, wrong passphrase to destroy"
+    for _ in range(4):
+        visitor.page.fill("#passphrase", "guess")
+        visitor.send("#show")
+    yield "secret, locked"
+    visitor.open(f"secret/{place.share()[0]}")
+    visitor.page.click("summary >> nth=-1")
+    visitor.page.click("details[open] button")
+    yield "secret, destroyed"
+    visitor.open("secret/" + "0" * 31)
+    yield "gone"
+
+
+def elsewhere(visitor: Visitor) -> Iterator[str]:
+    for name in ("about", "privacy", "terms"):
+        visitor.open(f"info/{name}")
+        yield name
+    visitor.open("info/privacy")
+    for summary in visitor.page.locator("summary").all():
+        summary.click()
+    yield "privacy, all unfolded"
+    visitor.open("nothing/here")
+    yield "error, no page"
+    visitor.open("secret/x/burn")
+    yield "error, not opened that way"
+    visitor.open()
+    visitor.write("x" * 700_000)
+    visitor.send()
+    yield "error, far too long"
+    visitor.open()
+    visitor.write()
+    visitor.page.route("**/*", _as_from_elsewhere)
+    visitor.send()
+    visitor.page.unroute("**/*")
+    yield "error, from another site"
+
+
+def _as_from_elsewhere(route: Route) -> None:
+    route.continue_(headers={**route.request.headers, "origin": "https://elsewhere.example", "sec-fetch-site": "cross-site"})
