@@ -298,7 +298,13 @@ class _Secret:
 
     def _gone_lies(self, receipt: Operation, state: str, latest: float) -> Iterator[str]:
         ended_by = {"received": Act.REVEAL, "burned": Act.BURN}.get(state)
-        others = [take for take in (*self._reads, *self._burns) if take.act is not ended_by]
+        others = [
+            take
+            for take in (*self._reads, *self._burns)
+            if take.act is not ended_by
+            # What has expired and is not swept yet may be read when the clock goes back.
+            and (ended_by is not None or take.end < receipt.start)
+        ]
         if others:
             yield f"{state}, yet there was a {others[0].act}"
         if ended_by is None:

@@ -1,4 +1,8 @@
-"""The checker checked: it passes the correct twin, and sees what is wrong with each broken one."""
+"""The black-box checker against `onetime serve`, with small counts; and the checker checked: it passes the correct twin and
+sees what is wrong with each broken one.
+
+`python -m tests.faults` has the full counts, and whatever waits for a sweep of the server, which takes minutes of real time.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ import pytest
 from tests import needs
 from tests.faults.judge import Verdict
 from tests.faults.scenarios import NEEDS, QUICK, SCENARIOS, Result, perform
+from tests.faults.server import ONETIME
 from tests.faults.twins.broken import TWINS
 
 # Twins sweep twice a second, so whatever is to come comes soon.
@@ -64,7 +69,9 @@ BROKEN = {
 # Most of a performance is waiting, so several go on at once.
 AT_ONCE = 4
 
-Performance = tuple[str, str]  # a twin and a scenario
+Performance = tuple[str, str]  # `onetime` or a twin, and a scenario
+
+SERVER = [("onetime", scenario) for scenario in reversed(SCENARIOS)]  # the longest first
 
 CORRECT = [("correct", scenario) for scenario in SCENARIOS]
 SEEN = [(twin, scenario) for twin, (scenario, _) in BROKEN.items()]
@@ -91,8 +98,11 @@ def results(
 
 
 def perform_against(performance: Performance, folder: Path) -> Result:
-    twin, scenario = performance
-    command = (sys.executable, "-m", "tests.faults.twins", twin)
+    server, scenario = performance
+    if server == "onetime":
+        size = replace(QUICK, sweeps=False)
+        return perform(scenario, folder, seed=1, size=size, command=ONETIME)
+    command = (sys.executable, "-m", "tests.faults.twins", server)
     return perform(scenario, folder, seed=1, size=SMALL, command=command)
 
 
@@ -106,18 +116,27 @@ def verdict_of(performance: Performance, results: dict[Performance, Future[Resul
     return results[performance].result().verdict
 
 
+def assert_kept(verdict: Verdict) -> None:
+    assert [str(violation) for violation in verdict.violations] == []
+    assert verdict.counts["reveal ok"] > 10
+
+
 def test_every_broken_twin_is_tried() -> None:
     assert BROKEN.keys() | {"correct"} == TWINS.keys()
+
+
+@pytest.mark.parametrize("performance", SERVER, ids="-".join)
+def test_the_server_keeps_every_promise(
+    performance: Performance, results: dict[Performance, Future[Result]]
+) -> None:
+    assert_kept(verdict_of(performance, results))
 
 
 @pytest.mark.parametrize("performance", CORRECT + UNSEEN, ids="-".join)
 def test_a_correct_twin_keeps_every_promise(
     performance: Performance, results: dict[Performance, Future[Result]]
 ) -> None:
-    verdict = verdict_of(performance, results)
-
-    assert [str(violation) for violation in verdict.violations] == []
-    assert verdict.counts["reveal ok"] > 10
+    assert_kept(verdict_of(performance, results))
 
 
 @pytest.mark.parametrize("performance", SEEN, ids="-".join)

@@ -90,7 +90,7 @@ KEPT: dict[str, list[Line]] = {
     ],
     "the clock went back before it was swept": [
         conceal(), event(Kind.CLOCK, 1, 1, shift=700), reveal(2, REFUSED),
-        event(Kind.CLOCK, 3, 3, shift=-3600),
+        receipt(2.5, "expired", metadata_ttl=2 * TTL - 702), event(Kind.CLOCK, 3, 3, shift=-3600),
         receipt(4, "new", secret_ttl=TTL + 3596, metadata_ttl=2 * TTL + 3596), reveal(5),
     ],
     "refused for want of room": [
