@@ -154,9 +154,8 @@ class Web:
 
     async def _route(self, call: Call, scope: Scope) -> Answer:
         if [name for name, _ in scope["headers"]].count(b"host") > 1:
-            return _plain(
-                call, 400
-            )  # RFC 9112, section 3.2: which of them a proxy believed is anybody's guess
+            # RFC 9112, section 3.2: which of them a proxy believed is anybody's guess.
+            return _plain(call, 400, [(b"connection", b"close")])
         if not call.origin:
             origin = self._own_origin(scope, call.headers.get(b"host", b"").decode("latin-1"))
             if origin is None and call.path not in ANY_HOST:
