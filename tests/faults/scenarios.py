@@ -158,19 +158,28 @@ async def _targets(run: Run, server: Server) -> list[load.Target]:
 
 def kill(run: Run) -> None:
     """SIGKILL to the whole process group in mid-load, and a start on the same data, again and again."""
+    _kill(run, workers=1, kills=run.size.kills)
+
+
+def kill_workers(run: Run) -> None:
+    """The same, a few times, against four processes of the server."""
+    _kill(run, workers=4, kills=max(1, run.size.kills // 4))
+
+
+def _kill(run: Run, workers: int, kills: int) -> None:
     rng = random.Random(run.seed)
     waiting: list[str] = []
-    server = run.server()
+    server = run.server(settings={"ONETIME_WORKERS": str(workers)})
     try:
         server.start()
-        for turn in range(run.size.kills):
+        for turn in range(kills):
             with load.mix(run.plans(server, f"kill{turn}"), 60):
                 time.sleep(run.size.load_seconds * rng.uniform(0.5, 1.5))
                 server.kill()
             server.start()
             # Half of what is left has to survive the next kill as well.
             waiting.append(f"kill{turn}-*")
-            if turn % 2 or turn == run.size.kills - 1:
+            if turn % 2 or turn == kills - 1:
                 for processes in waiting:
                     run.audit(server, processes)
                 waiting.clear()
@@ -459,6 +468,7 @@ SCENARIOS: dict[str, Callable[[Run], None]] = {
     "race": race,
     "race-workers": race_workers,
     "kill": kill,
+    "kill-workers": kill_workers,
     "term": term,
     "disk": disk,
     "clock": clock,
