@@ -206,6 +206,7 @@ async def test_whoever_leaves_during_a_reveal_either_had_it_or_left_it(onetime: 
         task.cancel()
         await asyncio.wait([task])
         had_it = not task.cancelled()
+        await onetime.store.ready()  # behind a take that was handed in
         receipt = await onetime.vault.receipt(made.receipt.receipt_key)
         again = await outcome(onetime.vault.reveal(made.secret_key))
         assert again == ("correct horse" if receipt.state is State.NEW else "NotFound")

@@ -85,6 +85,20 @@ async def test_a_secret_comes_out_as_it_went_in(vault: VaultStore) -> None:
     assert taken.now == START
 
 
+async def test_a_take_whose_proof_is_not_in_the_head_leaves_the_secret(vault: VaultStore) -> None:
+    secret = new_secret(head=b"version \x00 proof \xff nonce")
+    await vault.put(secret)
+
+    for wrong in (b"another", b"proof \xfe", b"PROOF", secret.head + b"\x00"):
+        assert await vault.take(secret.secret_id, proof=wrong) is None
+    receipt = await vault.receipt(secret.receipt_id)
+    assert receipt is not None
+    assert receipt.state is State.NEW
+
+    assert await vault.take(secret.secret_id, proof=b"\x00 proof \xff") is not None
+    assert await vault.take(secret.secret_id, proof=b"\x00 proof \xff") is None
+
+
 async def test_an_empty_body_and_a_large_one_are_kept(vault: VaultStore) -> None:
     large = random.Random(1).randbytes(1_000_000)
     await vault.put(new_secret("empty", body=b"", head=b""))

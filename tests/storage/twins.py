@@ -26,10 +26,12 @@ PAUSE_SECONDS = 0.002
 class PeekThenDelete(SqliteVault):
     """Reads, and then deletes: every caller that reads before the first deletes gets the secret."""
 
-    async def take(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> StoredSecret | None:
+    async def take(
+        self, secret_id: bytes, *, proof: bytes = b"", refund: Sequence[Debit] = ()
+    ) -> StoredSecret | None:
         found = self._whole(secret_id)
         if found is not None:
-            await super().take(secret_id, refund=refund)
+            await super().take(secret_id, proof=proof, refund=refund)
         return found
 
     def _whole(self, secret_id: bytes) -> StoredSecret | None:
@@ -59,12 +61,14 @@ class RightInOneProcess(PeekThenDelete):
         super().__init__(*args, **options)
         self._lock = asyncio.Lock()
 
-    async def take(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> StoredSecret | None:
+    async def take(
+        self, secret_id: bytes, *, proof: bytes = b"", refund: Sequence[Debit] = ()
+    ) -> StoredSecret | None:
         async with self._lock:
             found = self._whole(secret_id)
             if found is not None:
                 await asyncio.sleep(PAUSE_SECONDS)
-                await SqliteVault.take(self, secret_id, refund=refund)
+                await SqliteVault.take(self, secret_id, proof=proof, refund=refund)
             return found
 
     async def burn(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> bool:
@@ -82,7 +86,7 @@ class AnswersBeforeCommit(SqliteVault):
         assert db is not None
         self._commit_the_last(db)
         db.execute("BEGIN IMMEDIATE")
-        tx = Transaction(db, self.now(), room_bytes=1 << 40, keys=Eraser())
+        tx = Transaction(db, self.now(), room=lambda: 1 << 40, keys=Eraser())
         return [_result(operation, tx) for operation in operations]
 
     @staticmethod
@@ -99,8 +103,11 @@ class AnswersBeforeCommit(SqliteVault):
 class SetWiseTake(SqliteVault):
     """All takes of a batch share one DELETE, and every one of them looks for its row in what that returned."""
 
-    async def take(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> StoredSecret | None:
+    async def take(
+        self, secret_id: bytes, *, proof: bytes = b"", refund: Sequence[Debit] = ()
+    ) -> StoredSecret | None:
         assert not refund
+        assert not proof
         return await self._submit(_SetWise(secret_id))
 
     def _together(self, operations: Sequence[Operation[Transaction, Any]]) -> list[Any]:
@@ -135,7 +142,7 @@ class GoesOnAfterRollback(SqliteVault):
         db = self._db
         assert db is not None
         db.execute("BEGIN IMMEDIATE")
-        tx = Transaction(db, self.now(), room_bytes=1 << 40, keys=Eraser())
+        tx = Transaction(db, self.now(), room=lambda: 1 << 40, keys=Eraser())
         results = [_result(operation, tx) for operation in operations]
         if db.in_transaction:
             db.execute("COMMIT")
@@ -250,9 +257,11 @@ class SpendsWithoutLooking(SqliteVault):
 class ForgetsTheDead(SqliteVault):
     """Leaves no tombstone: with its content a secret's receipt goes, too."""
 
-    async def take(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> StoredSecret | None:
+    async def take(
+        self, secret_id: bytes, *, proof: bytes = b"", refund: Sequence[Debit] = ()
+    ) -> StoredSecret | None:
         def operation(tx: Transaction) -> StoredSecret | None:
-            found = end(tx, secret_id, State.REVEALED, refund)
+            found = end(tx, secret_id, State.REVEALED, refund, proof)
             tx.run("DELETE FROM receipt WHERE secret_id = ?", secret_id)
             return found
 

@@ -115,9 +115,19 @@ def content_key(root: RootKey, secret_key: str, passphrase_hash: bytes = b"") ->
     return hkdf(kek + passphrase_hash, "onetime/1 seal content")
 
 
+def check(key: bytes) -> bytes:
+    return hkdf(key, "onetime/1 seal check", CHECK_BYTES)
+
+
+def plain_proof(root: RootKey, key: bytes) -> bytes:
+    """How the head begins, up to the nonce, of a secret that `root` sealed with this content key and no passphrase."""
+    head = Head(root.number, _NO_COST, _NO_SALT, check(key), b"")
+    return head.pack()[:-NONCE_BYTES]
+
+
 def is_right(key: bytes, head: Head) -> bool:
     """Whether `content_key` was given what the secret was sealed with; tested before the take."""
-    return hmac.compare_digest(hkdf(key, "onetime/1 seal check", CHECK_BYTES), head.check)
+    return hmac.compare_digest(check(key), head.check)
 
 
 def seal(
@@ -130,8 +140,7 @@ def seal(
     salt: bytes = _NO_SALT,
 ) -> tuple[bytes, bytes]:
     """Head and body."""
-    check = hkdf(key, "onetime/1 seal check", CHECK_BYTES)
-    head = Head(key_number, cost, salt, check, os.urandom(NONCE_BYTES))
+    head = Head(key_number, cost, salt, check(key), os.urandom(NONCE_BYTES))
     packed = head.pack()
     return packed, AESGCM(key).encrypt(head.nonce, plaintext, packed[:_BOUND] + place.pack())
 

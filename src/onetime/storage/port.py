@@ -197,10 +197,13 @@ class VaultStore(Protocol):
         """Look at a living secret without its body; committed state, changes nothing."""
         ...
 
-    async def take(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> StoredSecret | None:
+    async def take(
+        self, secret_id: bytes, *, proof: bytes = b"", refund: Sequence[Debit] = ()
+    ) -> StoredSecret | None:
         """Remove a living secret and hand it over in one step; the receipt says REVEALED.
 
-        One caller of any number gets it; the others get None, as for what never was. `refund` gives back the attempt
+        One caller of any number gets it; the others get None, as for what never was. So does a caller whose `proof` is not
+        found in the secret's head, and the secret stays. `refund` gives back the attempt
         that `spend` debited before the passphrase proved right.
 
         Raises:

@@ -9,7 +9,8 @@ A row of table `eraser` has the keys of SLOTS numbers:
     padding (4,096: the part of a blob that lies among rows is smaller) | SLOTS keys of 32 bytes
 They are made together and in advance, so that a put writes none and reads none from the disk.
 
-A body in the file is nonce (12) | AES-256-GCM ciphertext and tag (plaintext + 16).
+A body in the file is nonce (12) | AES-256-GCM ciphertext and tag (plaintext + 16). A transaction has one random nonce: a key
+is used once, and a second time only where its number was given again after a transaction that was rolled back.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 if TYPE_CHECKING:
     import sqlite3
 
-SLOTS = 1024
+SLOTS = 256
 KEY_BYTES = 32
 NONCE_BYTES = 12
 PADDING_BYTES = 4096
 # What a body grows by.
 MORE_BYTES = NONCE_BYTES + 16
 
-# Blocks of keys that are kept in memory, of 32 KiB each.
-MOST_BLOCKS = 64
+# Blocks of keys that are kept in memory, of 12 KiB each.
+MOST_BLOCKS = 256
 
 _ZERO = bytes(KEY_BYTES)
 
@@ -43,9 +44,8 @@ class Eraser:
     def __init__(self) -> None:
         self._blocks: dict[int, bytes] = {}
 
-    def lock(self, db: sqlite3.Connection, number: int, body: bytes) -> bytes:
-        """`body` as the file may hold it, for the secret with this new number."""
-        nonce = os.urandom(NONCE_BYTES)
+    def lock(self, db: sqlite3.Connection, number: int, body: bytes, nonce: bytes) -> bytes:
+        """`body` as the file may hold it, for the secret with this new number. `nonce` is the transaction's."""
         return nonce + AESGCM(self._key(db, number)).encrypt(nonce, body, None)
 
     def unlock(self, db: sqlite3.Connection, number: int, locked: bytes) -> bytes:
@@ -53,7 +53,8 @@ class Eraser:
         Raises:
             cryptography.exceptions.InvalidTag: the file is damaged.
         """
-        nonce, rest = locked[:NONCE_BYTES], locked[NONCE_BYTES:]
+        # A view: a body is not copied to be opened.
+        nonce, rest = locked[:NONCE_BYTES], memoryview(locked)[NONCE_BYTES:]
         return AESGCM(self._key(db, number)).decrypt(nonce, rest, None)
 
     def erase(self, db: sqlite3.Connection, numbers: Iterable[int]) -> None:

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cryptography.exceptions import InvalidTag
 
 from onetime.errors import Conflict, Full, Misconfigured, OnetimeError, Unavailable, Undecryptable
-from onetime.model import Kind, State
+from onetime.model import State
 from onetime.storage.batch import GroupCommit, Operation
 from onetime.storage.port import (
     Debit,
@@ -89,6 +89,8 @@ class SqliteVault:
         self._db: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._eraser = Eraser()
+        # What this process has written of the keys' last uses, so that not every batch writes it again.
+        self._key_uses: dict[int, int] = {}
         # Numbers of secrets that are gone and whose keys are not overwritten yet.
         self._gone: deque[int] = deque()
         # Whether something may be left of what was removed; at the start nobody knows what a crash left.
@@ -178,7 +180,7 @@ class SqliteVault:
         ):
             return StoredSecret(
                 secret_id=secret_id,
-                kind=Kind(kind),
+                kind=steps.KINDS[kind],
                 has_passphrase=bool(has_passphrase),
                 created_at=created_at,
                 expires_at=expires_at,
@@ -188,9 +190,11 @@ class SqliteVault:
             )
         return None
 
-    async def take(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> StoredSecret | None:
+    async def take(
+        self, secret_id: bytes, *, proof: bytes = b"", refund: Sequence[Debit] = ()
+    ) -> StoredSecret | None:
         def operation(tx: Transaction) -> StoredSecret | None:
-            return steps.end(tx, secret_id, State.REVEALED, refund)
+            return steps.end(tx, secret_id, State.REVEALED, refund, proof)
 
         return await self._submit(operation)
 
@@ -426,8 +430,8 @@ class SqliteVault:
     async def _on_thread(self, function: Callable[..., R], *values: object) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *values)
 
-    async def _submit(self, operation: Operation[Transaction, R], *, size: int = 0) -> R:
-        return await self._commits.submit(operation, size=size)
+    def _submit(self, operation: Operation[Transaction, R], *, size: int = 0) -> Awaitable[R]:
+        return self._commits.submit(operation, size=size)
 
     def _read(self, statement: str, *values: object) -> list[Any]:
         """Committed state, on a connection that never writes."""
@@ -519,13 +523,15 @@ class SqliteVault:
         results: list[Any] = []
         try:
             db.execute("BEGIN IMMEDIATE")
-            tx = Transaction(db, self.now(), room_bytes=self._room(db), keys=self._eraser)
+            tx = Transaction(db, self.now(), room=partial(self._room, db), keys=self._eraser)
             for operation in operations:
                 try:
                     results.append(operation(tx))
                 except OnetimeError as refusal:
                     results.append(refusal)
             for number, until in tx.key_uses.items():
+                if until <= self._key_uses.get(number, 0):
+                    continue
                 tx.run(
                     """INSERT INTO root_key VALUES (?, ?) ON CONFLICT (number)
                     DO UPDATE SET needed_until = max(needed_until, excluded.needed_until)""",
@@ -546,6 +552,8 @@ class SqliteVault:
             self._eraser.forget()
             if not self._has_happened(token):
                 raise
+        for number, until in tx.key_uses.items():
+            self._key_uses[number] = max(until, self._key_uses.get(number, 0))
         if tx.removed:
             self._gone += tx.removed
             self._removed = True

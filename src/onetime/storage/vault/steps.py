@@ -5,8 +5,10 @@ A step raises a refusal of a rule only before it has written anything.
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from onetime.crypto.ids import TAG_LENGTH
@@ -34,36 +36,54 @@ SWEEP_ROWS = 500
 
 # The one-time promise rests on this line: DELETE lets one caller through, and RETURNING hands the row to that one
 # alone. A SELECT followed by a DELETE gives the secret to every caller that gets between the two.
-TAKE = "DELETE FROM secret WHERE number = ? RETURNING head, body"
+# The proof is found in the head or the secret stays; without one it is empty, which is found everywhere.
+TAKE = """DELETE FROM secret WHERE number = (SELECT number FROM receipt
+WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?) AND instr(head, ?)
+RETURNING number, head, body"""
 
 PEEK = """SELECT kind, has_passphrase, created_at, secret_expires_at, head FROM receipt JOIN secret USING (number)
 WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?"""
 END = """UPDATE receipt SET state = ?, ended_at = ?, wrong_tries = max(wrong_tries - ?, 0), wrapped = x''
-WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?
-RETURNING number, kind, has_passphrase, created_at, secret_expires_at"""
+WHERE number = ? RETURNING kind, has_passphrase, created_at, secret_expires_at"""
 RECEIPT_COLUMNS = """receipt_id, secret_id, kind, state, has_passphrase, created_at, secret_expires_at, expires_at,
 ended_at, acknowledged, wrong_tries, wrapped, listing"""
 RECEIPT = f"SELECT {RECEIPT_COLUMNS} FROM receipt WHERE shard = ?3 AND receipt_id = ?1 AND expires_at > ?2"  # noqa: S608
 LISTED = f"SELECT {RECEIPT_COLUMNS} FROM receipt WHERE listing_id = ?1 AND expires_at > ?2"  # noqa: S608
 OWNED = f"""SELECT {RECEIPT_COLUMNS} FROM receipt WHERE owner = ? AND created_at < ? AND expires_at > ?
 ORDER BY created_at DESC, number DESC LIMIT ?"""  # noqa: S608
+# Looks for its ids and writes them in one statement.
 PUT_RECEIPT = """INSERT INTO receipt (shard, receipt_id, secret_id, kind, state, has_passphrase, created_at,
-secret_expires_at, expires_at, wrapped, owner, listing_id, listing) VALUES (?, ?, ?, ?, 'new', ?, ?, ?, ?, ?, ?, ?, ?)"""
+secret_expires_at, expires_at, wrapped, owner, listing_id, listing)
+SELECT ?1, ?2, ?3, ?4, 'new', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+WHERE NOT EXISTS (SELECT 1 FROM receipt WHERE shard = ?1 AND (secret_id = ?3 OR receipt_id = ?2))"""
 PUT_SECRET = (
     "INSERT INTO secret (number, expires_at, key_number, head, body) VALUES (?, ?, ?, ?, ?)"  # noqa: S105
 )
 
 
+# A look-up takes a tenth of the time of Kind(...).
+KINDS = {kind.value: kind for kind in Kind}
+STATES = {state.value: state for state in State}
+
+
 class Transaction:
     """What an operation works on: one open transaction, at one instant of the store's clock."""
 
-    def __init__(self, db: sqlite3.Connection, now: int, *, room_bytes: int, keys: Eraser) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, now: int, *, room: Callable[[], int], keys: Eraser
+    ) -> None:
         self.db = db
         self.eraser = keys
         self.now = now
-        self.room_bytes = room_bytes
+        self._room = room
+        self.nonce = os.urandom(eraser.NONCE_BYTES)
         self.key_uses: dict[int, int] = {}
         self.removed: list[int] = []  # numbers of secrets that are gone
+
+    @cached_property
+    def room_bytes(self) -> int:
+        """That new secrets may still take. Measured once, and not where nothing is put: it takes as long as a take."""
+        return self._room()
 
     def one(self, statement: str, *values: object) -> Any:
         """The first row, or None. Rows are fetched here, before COMMIT."""
@@ -83,17 +103,20 @@ def put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored:
         )
         if row is not None:
             return Stored(earlier=row[0])
-    known = _known(tx, secret)
-    if known is not None:
-        return _put_again(tx, known, secret)
+    where = shard(secret.secret_id)
+    if shard(secret.receipt_id) != where:
+        raise ValueError("a secret and its receipt begin with the same shard tag")
     room = len(secret.body) + 4096
-    if tx.room_bytes < room:
-        raise Full
-    tx.room_bytes -= room
-    number: int = tx.db.execute(  # type: ignore[assignment]  # an INSERT always has one
+    if tx.room_bytes < room or secret.listing_id is not None:
+        known = _known(tx, secret)
+        if known is not None:
+            return _put_again(tx, known, secret)
+        if tx.room_bytes < room:
+            raise Full
+    made = tx.db.execute(
         PUT_RECEIPT,
         (
-            shard(secret.secret_id),
+            where,
             secret.receipt_id,
             secret.secret_id,
             secret.kind.value,
@@ -106,8 +129,12 @@ def put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored:
             secret.listing_id,
             secret.listing,
         ),
-    ).lastrowid
-    locked = tx.eraser.lock(tx.db, number, secret.body)
+    )
+    if not made.rowcount:
+        return _put_again(tx, _known(tx, secret), secret)
+    tx.room_bytes -= room
+    number: int = made.lastrowid  # type: ignore[assignment]  # an INSERT that made a row always has one
+    locked = tx.eraser.lock(tx.db, number, secret.body, tx.nonce)
     tx.run(PUT_SECRET, number, secret.expires_at, secret.key_number, secret.head, locked)
     tx.key_uses[secret.key_number] = max(secret.expires_at, tx.key_uses.get(secret.key_number, 0))
     if answer is not None:
@@ -123,12 +150,9 @@ def put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored:
 
 def _known(tx: Transaction, secret: NewSecret) -> int | None:
     """The number of the receipt that has one of its ids. Nobody else can add one before this transaction ends."""
-    where = shard(secret.secret_id)
-    if shard(secret.receipt_id) != where:
-        raise ValueError("a secret and its receipt begin with the same shard tag")
     row = tx.one(
         "SELECT number FROM receipt WHERE shard = ? AND (secret_id = ? OR receipt_id = ?)",
-        where,
+        shard(secret.secret_id),
         secret.secret_id,
         secret.receipt_id,
     )
@@ -142,7 +166,7 @@ def shard(any_id: bytes) -> int:
     return int.from_bytes(any_id[:TAG_LENGTH])
 
 
-def _put_again(tx: Transaction, number: int, secret: NewSecret) -> Stored:
+def _put_again(tx: Transaction, number: int | None, secret: NewSecret) -> Stored:
     row = tx.one(
         """SELECT body, state, secret_id, receipt_id, kind, has_passphrase, created_at, secret_expires_at,
         receipt.expires_at, key_number, head, wrapped, owner, listing_id, listing
@@ -166,32 +190,25 @@ def _put_again(tx: Transaction, number: int, secret: NewSecret) -> Stored:
         secret.listing_id,
         secret.listing,
     )
-    if row is None or row[1:] != same or tx.eraser.unlock(tx.db, number, row[0]) != secret.body:
+    if (
+        number is None
+        or row is None
+        or row[1:] != same
+        or tx.eraser.unlock(tx.db, number, row[0]) != secret.body
+    ):
         raise Conflict("There is, or was, something else under this id")
     return Stored()
 
 
 def end(
-    tx: Transaction, secret_id: bytes, state: State, refund: Sequence[Debit]
+    tx: Transaction, secret_id: bytes, state: State, refund: Sequence[Debit], proof: bytes = b""
 ) -> StoredSecret | None:
-    row = tx.one(
-        END,
-        state.value,
-        tx.now,
-        1 if refund else 0,
-        shard(secret_id),
-        secret_id,
-        tx.now,
-    )
-    if row is None:
-        return None
-    number, *facts = row
-    taken = tx.one(TAKE, number)
+    taken = tx.one(TAKE, shard(secret_id), secret_id, tx.now, proof)
     if taken is None:
-        # Cannot be: content goes in the transaction that ends its receipt. Nothing of this is committed.
-        raise RuntimeError("a receipt says new, and its secret is not there")
+        return None
+    number, head, locked = taken
+    facts = tx.one(END, state.value, tx.now, 1 if refund else 0, number)
     give_back(tx, refund)
-    head, locked = taken
     body = tx.eraser.unlock(tx.db, number, locked)
     tx.removed.append(number)
     return secret(secret_id, facts, head, body, tx.now)
@@ -288,7 +305,7 @@ def secret(
     kind, has_passphrase, created_at, expires_at = facts
     return StoredSecret(
         secret_id=secret_id,
-        kind=Kind(kind),
+        kind=KINDS[kind],
         has_passphrase=bool(has_passphrase),
         created_at=created_at,
         expires_at=expires_at,
@@ -314,13 +331,13 @@ def receipt(row: Sequence[Any], now: int) -> StoredReceipt:
         wrapped,
         listing,
     ) = row
-    state = State(stored_state)
+    state = STATES[stored_state]
     if state is State.NEW and secret_expires_at <= now:
         state, ended_at = State.EXPIRED, secret_expires_at
     return StoredReceipt(
         receipt_id=receipt_id,
         secret_id=secret_id,
-        kind=Kind(kind),
+        kind=KINDS[kind],
         state=state,
         has_passphrase=bool(has_passphrase),
         created_at=created_at,
