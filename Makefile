@@ -40,9 +40,12 @@ $(VENV)/.serve: requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m pip install -qq --no-deps --no-index --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.serve
+# What has no wheel is built here, by the locked setuptools, from the source whose hash is locked.
+$(VENV)/.dev: requirements/dev.txt requirements/ece.txt $(VENV)/.serve
 	@echo "Installing what tests and checks need into $(VENV)"
 	@$(BIN)/python $(INSTALL) requirements/dev.txt
+	@$(BIN)/python -m pip install -qq --require-hashes --no-deps --use-pep517 --no-build-isolation \
+		--no-binary http-ece -r requirements/ece.txt
 	@touch $@
 
 # Environments apart, so that nothing in them can meet what the program runs on.
@@ -101,6 +104,7 @@ lock: $(VENV)/.dev
 	@$(UV_LOCK) pyproject.toml --group build --extra server --output-file requirements/serve.txt
 	@$(UV_LOCK) pyproject.toml --group build --extra server --extra dev --constraint requirements/serve.txt \
 		--output-file requirements/dev.txt
+	@$(UV_LOCK) --group ece --constraint requirements/dev.txt --output-file requirements/ece.txt
 	@$(UV_LOCK) --group clients --output-file requirements/clients.txt
 	@$(UV_LOCK) --group bench --output-file requirements/bench.txt
 	@cd tests/js && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
