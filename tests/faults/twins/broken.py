@@ -76,7 +76,7 @@ class SetWise(Store):
 class Early(Store):
     """Whoever asks is made to wait for what is under way, so nothing shows until a crash."""
 
-    pause = 0.05
+    pause = 0.1
 
     def row(self, receipt_key: str) -> Row | None:
         self.commit(_nothing)
@@ -351,6 +351,8 @@ class DropsAtStop(Store):
 
 class LosesAtStop(ConcealsEarly):
     """Stops without committing what it has acknowledged."""
+
+    pause = 0.4
 
     def close(self) -> None:
         pass
