@@ -462,9 +462,21 @@ def shape_cases() -> Iterator[tuple[str, Case]]:
         ),
         (
             "last-empty",
-            [full + more, rest_of_x + zeros + more, last],
+            [full + more, last],
             1,
             "a last record with nothing in it",
+        ),
+        (
+            "delimiter-other-first",
+            [[*full, {"hex": "03"}], rest_of_x + zeros + last],
+            0,
+            "a delimiter that is none, and a last record",
+        ),
+        (
+            "record-padded-first",
+            [[*full[:1], {"repeat": "x", "size": 65518 - len(header)}, {"hex": "0100"}], last],
+            0,
+            "a full record that is padded, and a last record",
         ),
     ):
         pieces = [{"sealed": plain_records, "salt": SALT.hex()}]

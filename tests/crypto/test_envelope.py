@@ -265,6 +265,20 @@ def test_one_byte_too_few_is_never_released() -> None:
     assert opener.end() == content
 
 
+def test_a_record_after_the_last_is_refused_even_where_nothing_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The padding alone would refuse it below 137 GB, the first size at which the last record can be full."""
+    monkeypatch.setattr(envelope, "padded_size", lambda size: size)
+    length = 65519 - len(envelope.header_line(text_header(65440)))
+    inside = envelope.header_line(text_header(length)) + filled(length)
+    head, salt = hand.head(bytes(16)), bytes(16)
+    whole = head + hand.records(KEY, salt, [inside + b"\2"])
+    assert envelope.open_(KEY, whole).content == filled(length)
+    with pytest.raises(Undecryptable):
+        envelope.open_(KEY, head + hand.records(KEY, salt, [inside + b"\2", b"\2"]))
+
+
 # Fuzz
 
 MANY = filled(140_000)

@@ -368,8 +368,7 @@ class Opener:
         content: list[bytes] = []
         while self._keys and (len(self._arrived) >= RECORD_BYTES or (is_end and self._arrived)):
             content.append(self._open(self._keys, self._cut(RECORD_BYTES)))
-        if self._has_last and self._arrived:
-            raise Undecryptable("The envelope goes on after its end")
+        # Cut between two records or in one: no record said that it is the last.
         if is_end and not self._has_last:
             raise Undecryptable("The envelope ends too early")
         return b"".join(content)
@@ -384,11 +383,8 @@ class Opener:
             raise Undecryptable("The envelope goes on after its end")
         data = open_record(keys, self._number, record)
         self._number += 1
-        # A record that is not full is the last; so a body that was cut between two records, or in one, has no last record.
         self._has_last = data[-1:] == LAST
-        if len(data) < 2 or not (
-            self._has_last or (data[-1:] == MORE and len(record) == RECORD_BYTES)
-        ):
+        if data[-1:] not in {MORE, LAST}:
             raise Undecryptable("The envelope has a record without its delimiter")
         return self._release(data[:-1])
 
@@ -404,10 +400,10 @@ class Opener:
         content, zeros = data[: self._content_left], data[self._content_left :]
         self._content_left -= len(content)
         self._zeros_left -= len(zeros)
-        if zeros.count(0) != len(zeros) or self._zeros_left < 0:
+        if zeros.count(0) != len(zeros):
             raise Undecryptable("The envelope is padded with something")
         if self._has_last and (self._content_left or self._zeros_left):
-            raise Undecryptable("The envelope has less than it says")
+            raise Undecryptable("The envelope is longer or shorter than it says")
         return content
 
 

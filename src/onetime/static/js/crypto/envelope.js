@@ -473,6 +473,7 @@ export class Opener {
       if (this.#keys && this.#arrivedBytes) {
         content.push(await this.#open(this.#keys, this.#cut()));
       }
+      // Cut between two records or in one: no record said that it is the last.
       if (!this.#hasLast) throw new Undecryptable("The envelope ends too early");
     }
     return joined(content);
@@ -491,13 +492,9 @@ export class Opener {
   async #open(keys, record) {
     const data = await openRecord(keys, this.#number, record);
     this.#number += 1;
-    // A record that is not full is the last; so a body that was cut between two records, or in one, has no last record.
     const delimiter = data.at(-1);
     this.#hasLast = delimiter === LAST;
-    if (
-      data.length < 2 ||
-      !(this.#hasLast || (delimiter === MORE && record.length === RECORD_BYTES))
-    ) {
+    if (delimiter !== MORE && delimiter !== LAST) {
       throw new Undecryptable("The envelope has a record without its delimiter");
     }
     return this.#release(data.subarray(0, -1));
@@ -522,11 +519,11 @@ export class Opener {
     const zeros = rest.subarray(content.length);
     this.#contentLeft -= content.length;
     this.#zerosLeft -= zeros.length;
-    if (!zeros.every((byte) => byte === 0) || this.#zerosLeft < 0) {
+    if (!zeros.every((byte) => byte === 0)) {
       throw new Undecryptable("The envelope is padded with something");
     }
     if (this.#hasLast && (this.#contentLeft || this.#zerosLeft)) {
-      throw new Undecryptable("The envelope has less than it says");
+      throw new Undecryptable("The envelope is longer or shorter than it says");
     }
     return content;
   }
