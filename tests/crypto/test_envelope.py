@@ -24,6 +24,7 @@ KEY = bytes(range(32))
 MADE = vectors.cases()
 ASKED = Asked(envelope)
 SOURCE = ROOT / "src" / "onetime" / "crypto" / "envelope.py"
+DOCUMENT = (ROOT / "docs" / "envelope.md").read_text()
 SCRIPT = ROOT / "src" / "onetime" / "static" / "js" / "crypto" / "envelope.js"
 
 lengths = st.one_of(
@@ -401,3 +402,55 @@ def test_the_twins_have_the_same_functions_in_the_same_order() -> None:
     camel = [re.sub(r"_(\w)", lambda found: found[1].upper(), each.rstrip("_")) for each in ours]
     assert camel == theirs
     assert len(theirs) > 20
+
+
+# The document
+
+
+def test_the_example_in_the_document_is_in_the_vectors() -> None:
+    shown = dict(
+        re.findall(r"^    (\w[\w ]*?) {2,}(\S.*)$", DOCUMENT.split("## Example")[1], re.MULTILINE)[
+            :7
+        ]
+    )
+    case = vectors.read("derive-plain")
+    assert shown == {
+        "fragment": vectors.read("link-key")["text"],
+        "K": case["link_key"],
+        "link proof": case["link_proof"],
+        "secret id": case["secret_id"],
+        "open proof": case["open_proof"],
+        "its hash": case["open_hash"],
+        "content key": case["content_key"],
+    }
+    with_passphrase = vectors.read("derive-passphrase")
+    for name in ("open_proof", "content_key"):
+        assert with_passphrase[name] in DOCUMENT
+    text = vectors.read("seal-text")
+    assert f"    {text['header_line']}" in DOCUMENT
+    assert text["body"][0]["hex"][:58] in DOCUMENT
+    assert f"({text['body_size']} bytes, seal-text.json)" in DOCUMENT
+
+
+def test_the_document_names_every_label_and_limit() -> None:
+    labels = set(re.findall(r'"(onetime/1 [a-z ]+)"', SOURCE.read_text()))
+    assert len(labels) == 5
+    assert {label for label in labels if f"`{label}`" not in DOCUMENT} == set()
+    for number in (
+        "600,000",
+        f"{envelope.SHORTEST_PASSPHRASE} to {envelope.LONGEST_PASSPHRASE} code points",
+        str(envelope.RECORD_BYTES),
+        str(envelope.DATA_BYTES),
+        str(envelope.MOST_LINE_BYTES),
+        str(envelope.MOST_SECONDS),
+        f"1 to {envelope.MOST_NAME_BYTES} bytes",
+    ):
+        assert number in " ".join(DOCUMENT.split())
+
+
+def test_text_up_to_the_size_that_the_document_names_is_of_one_size() -> None:
+    found = re.search(r"Up to (\d+) bytes of text make one\s+body of (\d+) bytes", DOCUMENT)
+    assert found
+    most, size = int(found[1]), int(found[2])
+    assert {envelope.body_size(text_header(length)) for length in range(most + 1)} == {size}
+    assert envelope.body_size(text_header(most + 1)) > size
