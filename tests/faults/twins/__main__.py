@@ -136,7 +136,7 @@ class Server(ThreadingHTTPServer):
     def stop(self) -> None:
         """Finish what runs, commit what waits, end."""
         if self.store.drains:
-            self.stopping = True
+            self.stopping = self.store.stopping = True
             self.shutdown()
             self.socket.close()
             while self._running:

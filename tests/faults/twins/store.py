@@ -63,6 +63,7 @@ class Store:
     late_seconds = 0  # for which a secret is readable beyond its second
     drains = True  # at SIGTERM, what runs is finished
     exit_code = 0
+    stopping = False  # SIGTERM has come
 
     def __init__(self, folder: Path, reserve_bytes: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
