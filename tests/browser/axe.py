@@ -30,7 +30,7 @@ def violations(page: Page, rules: tuple[str, ...] = ()) -> list[str]:
 def broken(page: Page) -> list[str]:
     """The same, of a page that has been spoilt: a checker that finds nothing must be able to."""
     page.evaluate(
-        "() => { document.querySelector('h1').style.color = '#888';"
+        "() => { document.querySelector('h1').style.color = '#ddd';"
         " document.querySelector('label').remove(); }"
     )
     return violations(page)

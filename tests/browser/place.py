@@ -51,9 +51,9 @@ class Place:
     def state(self, receipt_key: str) -> str:
         """As the API's receipt tells it."""
         host = self.url.split("/")[2]
-        state: str = self.server.request(
-            "GET", f"/api/v1/private/{receipt_key}", host=host
-        ).json()["state"]
+        state: str = self.server.request("GET", f"/api/v1/private/{receipt_key}", host=host).json()[
+            "state"
+        ]
         return state
 
     def wait(self, seconds: int) -> None:
@@ -65,7 +65,9 @@ class Place:
 
 
 @contextlib.contextmanager
-def installed(folder: Path, settings: dict[str, str] | None = None, url: str = "") -> Iterator[Place]:
+def installed(
+    folder: Path, settings: dict[str, str] | None = None, url: str = ""
+) -> Iterator[Place]:
     """A server with every part of its pages shown, and the mirrored language. `url`: if it is not the printed address."""
     folder.mkdir(exist_ok=True)
     clock, terms = folder / "clock", folder / "terms.txt"

@@ -146,7 +146,7 @@ def test_the_recipient_needs_the_passphrase_to_destroy_it(visitor: Visitor, plac
     visitor.page.click("summary:text('Destroy it unread')")
     visitor.page.fill("#burn-passphrase", "guess")
     visitor.page.click("text='Destroy the secret'")
-    assert visitor.page.is_visible("#burn-passphrase")
+    visitor.page.wait_for_selector("details[open] #wrong")
     assert visitor.focused == "wrong"
     assert place.state(receipt) == "new"
     visitor.page.fill("#burn-passphrase", PASSPHRASE)
@@ -190,7 +190,9 @@ def test_a_double_click_makes_one_secret(visitor: Visitor, place: Place) -> None
     assert place.stored() == (secrets + 1, receipts + 1)
 
 
-def test_a_double_click_shows_the_secret_and_not_the_page_after_it(visitor: Visitor, script: bool, place: Place) -> None:
+def test_a_double_click_shows_the_secret_and_not_the_page_after_it(
+    visitor: Visitor, script: bool, place: Place
+) -> None:
     """Without script a second press can reach the server after the first has been answered; the browser then shows that
     the link is used up, and nobody else has the text. With script there is no second press.
     """

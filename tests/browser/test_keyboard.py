@@ -122,7 +122,11 @@ def test_an_error_takes_the_focus_and_leads_to_its_field(visitor: Visitor) -> No
     words = [visitor.page.inner_text(f"#{each}") for each in described.split()]
     assert words[0] == "Make the passphrase at least 4 characters long"
     field = visitor.page.locator(".field.bad > *")
-    assert [each.evaluate("(it) => it.localName") for each in field.all()][:3] == ["label", "p", "div"]
+    assert [each.evaluate("(it) => it.localName") for each in field.all()][:3] == [
+        "label",
+        "p",
+        "div",
+    ]
 
 
 def test_a_wrong_choice_of_a_generated_password_keeps_the_others(visitor: Visitor) -> None:

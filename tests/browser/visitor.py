@@ -19,13 +19,20 @@ from playwright.sync_api import (
     Response,
 )
 
+from tests.browser.chromium import HOST
 from tests.browser.place import Place
+from tests.cli.running import until
 
 SECRET = "correct horse battery staple"
 PASSPHRASE = "Київ 2026"
 
 # Said of every document with such a status; whether the status is right is its own test's business.
 OF_A_STATUS = re.compile(r"Failed to load resource: the server responded with a status of \d{3}")
+
+# Of a header that goes with every answer, where the way there is not trusted anyway.
+OF_PLAIN_HTTP = (
+    "The Cross-Origin-Opener-Policy header has been ignored, because the URL's origin was"
+)
 
 # None of it may be there; storage that needs a promise is counted by the browser itself (`_stored`).
 KEPT = "() => [document.cookie, localStorage.length, sessionStorage.length].join()"
@@ -52,7 +59,10 @@ class Visitor:
         self.context.on("serviceworker", lambda worker: self.said.append(f"worker {worker.url}"))
 
     def _hear(self, message: ConsoleMessage) -> None:
-        if not OF_A_STATUS.match(message.text):
+        is_plain = self.place.url.startswith(f"http://{HOST}")
+        if not (
+            OF_A_STATUS.match(message.text) or (is_plain and message.text.startswith(OF_PLAIN_HTTP))
+        ):
             self.said.append(f"{message.type}: {message.text}")
 
     def open(self, path: str = "") -> None:
@@ -84,10 +94,8 @@ class Visitor:
 
     @property
     def focused(self) -> str:
-        """The id of what has the focus, or else its element's name."""
-        found: str = self.page.evaluate(
-            "() => document.activeElement.id || document.activeElement.localName"
-        )
+        """The id of what has the focus, as soon as anything has it."""
+        found: str = until(lambda: self.page.evaluate("() => document.activeElement.id"))
         return found
 
     def document(self) -> Response:

@@ -1,0 +1,191 @@
+"""What is true of every page in every state: accessible, whole at any width, nothing asked of others, nothing kept.
+
+One tour a language visits every state once and writes down what it sees; the tests read the notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser import axe
+from tests.browser.conftest import Visit
+from tests.browser.place import Place
+from tests.browser.states import every_state
+from tests.browser.visitor import Visitor, visiting
+
+# Of colours only the theme decides, so in the dark only they are looked at again.
+COLOURS = ("color-contrast", "link-in-text-block")
+
+# 1280 by 800 at 400 %.
+NARROW = {"width": 320, "height": 200}
+WIDE = {"width": 1280, "height": 800}
+
+OVERFLOWING = """() => {
+    const width = document.documentElement.clientWidth;
+    if (document.scrollingElement.scrollWidth <= width) return [];
+    return [...document.querySelectorAll('body *')].filter(
+        (each) => each.getBoundingClientRect().right > width + .5 || each.getBoundingClientRect().left < -.5
+    ).slice(0, 3).map((each) => each.outerHTML.slice(0, 120));
+}"""
+
+# Buttons, fields, what unfolds, and links that stand alone; links in sentences are as tall as their line.
+SMALL = """() => [...document.querySelectorAll(
+    'button, a[href], summary, select, input:not([type=hidden]), textarea, .choice, .kinds label'
+)].filter((each) => each.checkVisibility({ visibilityProperty: true })
+    && !each.matches('p a:not(.button), li a, .skip, .unseen, .choice input')).filter((each) => {
+    const { width, height } = each.getBoundingClientRect();
+    const least = each.matches('.button.first') ? 52 : 44;
+    return height < least - .01 || (width < 44 && !each.matches('nav a'));
+}).map((each) => `${each.outerHTML.slice(0, 100)} ${each.getBoundingClientRect().height}`)"""
+
+GUARD = {
+    "spellcheck": "false",
+    "translate": "no",
+    "autocomplete": "off",
+    "autocapitalize": "off",
+    "autocorrect": "off",
+    "data-1p-ignore": "",
+    "data-lpignore": "true",
+    "data-bwignore": "",
+    "data-form-type": "other",
+}
+UNGUARDED = """(guard) => [...document.querySelectorAll('textarea, pre, input[type=password], input[type=text]')].filter(
+    (each) => Object.entries(guard).some(([name, value]) => each.getAttribute(name) !== value)
+).map((each) => each.outerHTML.slice(0, 120))"""
+
+# What makes a browser ask for more than the page, or ask it early.
+HINTS = """() => [...document.querySelectorAll(
+    'link, script[type=speculationrules], iframe, object, embed, video, audio, [ping], meta[http-equiv]'
+)].filter((each) => !['icon', 'stylesheet'].includes(each.rel)).map((each) => each.outerHTML)"""
+
+UNSPOKEN = "() => document.querySelectorAll('[aria-live], [role=timer], [role=log], [role=marquee]').length"
+
+
+@dataclass
+class Tour:
+    """By state, what was found wrong; an empty list is good."""
+
+    found: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def of(self, aspect: str) -> dict[str, list[str]]:
+        return {state: each[aspect] for state, each in self.found.items() if each.get(aspect)}
+
+    def look(self, state: str, visitor: Visitor, *, script: bool, colours: bool) -> None:
+        page = visitor.page
+        notes: dict[str, list[str]] = {}
+        notes["small"] = page.evaluate(SMALL)
+        notes["unguarded"] = page.evaluate(UNGUARDED, GUARD)
+        notes["hints"] = page.evaluate(HINTS)
+        notes["spoken"] = ["a live region"] * page.evaluate(UNSPOKEN)
+        if script:
+            notes["axe"] = axe.violations(page)
+            if colours:
+                page.emulate_media(color_scheme="dark")
+                notes["axe in the dark"] = axe.violations(page, COLOURS)
+                page.emulate_media(color_scheme="light")
+        page.set_viewport_size(NARROW)
+        notes["too wide"] = page.evaluate(OVERFLOWING)
+        notes["small and narrow"] = page.evaluate(SMALL)
+        if colours and script:
+            notes["axe when narrow"] = axe.violations(
+                page, ("target-size", "scrollable-region-focusable")
+            )
+        page.set_viewport_size(WIDE)
+        self.found[state] = notes
+
+
+WAYS = {
+    "English": {"language": "en"},
+    "Ukrainian": {"language": "uk"},
+    "mirrored": {"language": "qps"},
+    "no script": {"language": "en", "script": False},
+}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def tour(request: pytest.FixtureRequest, browser: Browser, place: Place) -> Iterator[Tour]:
+    way: dict[str, Any] = WAYS[request.param]
+    tour = Tour()
+    with visiting(browser, place, strict=False, **way) as visitor:
+        for state in every_state(visitor):
+            tour.look(
+                state,
+                visitor,
+                script=way.get("script", True),
+                colours=request.param == "English",
+            )
+            tour.faults += [
+                f"{state}: {fault}" for fault in visitor.faults() if fault not in str(tour.faults)
+            ]
+    yield tour
+
+
+def test_axe_finds_nothing(tour: Tour) -> None:
+    assert tour.of("axe") == {}
+    assert tour.of("axe in the dark") == {}
+    assert tour.of("axe when narrow") == {}
+
+
+def test_no_page_scrolls_sideways_at_320_pixels(tour: Tour) -> None:
+    assert tour.of("too wide") == {}
+
+
+def test_what_is_pressed_is_large_enough(tour: Tour) -> None:
+    assert tour.of("small") == {}
+    assert tour.of("small and narrow") == {}
+
+
+def test_what_is_secret_is_guarded_from_the_browsers_helpers(tour: Tour) -> None:
+    assert tour.of("unguarded") == {}
+
+
+def test_no_page_gives_a_browser_reason_to_ask_early(tour: Tour) -> None:
+    assert tour.of("hints") == {}
+
+
+def test_no_clock_is_read_out(tour: Tour) -> None:
+    assert tour.of("spoken") == {}
+
+
+def test_nobody_else_is_asked_nothing_is_kept_and_nothing_complains(tour: Tour) -> None:
+    assert tour.faults == []
+
+
+def test_every_state_was_seen(tour: Tour) -> None:
+    assert len(tour.found) >= 34
+
+
+def test_the_checks_see_what_is_wrong(visit: Visit) -> None:
+    """Twins: pages spoilt on purpose, one for each check."""
+    with visit(strict=False) as visitor:
+        visitor.open()
+        page = visitor.page
+        assert any("color-contrast" in each for each in axe.broken(page))
+        page.evaluate("() => { document.querySelector('.button.first').style.minBlockSize = '0' }")
+        assert page.evaluate(SMALL) != []
+        page.evaluate("() => document.querySelector('textarea').removeAttribute('translate')")
+        assert len(page.evaluate(UNGUARDED, GUARD)) == 1
+        page.set_viewport_size(NARROW)
+        page.evaluate("() => { document.querySelector('h1').style.inlineSize = '30rem' }")
+        assert page.evaluate(OVERFLOWING) != []
+        page.evaluate(
+            "() => { const it = document.createElement('link'); it.rel = 'prefetch'; it.href = '/x';"
+            " document.head.append(it); localStorage.a = 1; document.cookie = 'b=1';"
+            " fetch('https://elsewhere.example/').catch(() => 0); indexedDB.open('c') }"
+        )
+        assert len(page.evaluate(HINTS)) == 1
+        page.wait_for_timeout(200)
+        faults = "\n".join(visitor.faults())
+        for fault in (
+            "cookie b",
+            "storage of",
+            "indexeddb",
+            "violates the following Content Security",
+        ):
+            assert fault in faults
