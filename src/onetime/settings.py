@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -252,13 +253,13 @@ class Settings:
                 "ONETIME_ANONYMOUS_MAX_TTL must lie between ONETIME_MIN_TTL and ONETIME_MAX_TTL"
             )
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """Scheme and host of `base_url`; empty without one."""
         parts = urlsplit(self.base_url)
         return f"{parts.scheme}://{parts.netloc}" if self.base_url else ""
 
-    @property
+    @cached_property
     def base_path(self) -> str:
         """Path of `base_url` without a closing slash: `/ots`, or empty."""
         return urlsplit(self.base_url).path.rstrip("/")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from onetime.cli.serve import MOST_HEAD_BYTES
+from onetime.cli.connection import MOST_HEAD_BYTES
 from onetime.web.asgi import MOST_DRAINED
 from tests.cli.running import Server, serving
 from tests.privacy.canary import Canary, needles, search

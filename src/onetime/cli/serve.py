@@ -7,6 +7,7 @@ One process serves by default. With more ONETIME_WORKERS, the first process bind
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import ipaddress
 import json
@@ -42,10 +43,8 @@ PARTS = ("babel", "httptools", "jinja2", "msgspec", "python_multipart", "uvicorn
 # From SIGTERM on, running requests have this long to finish. Supervisors usually kill after 30 seconds.
 DRAIN_SECONDS = 20
 
-# Request line and headers together. Browsers and proxies stay far below; uvicorn itself has no bound here. What comes in one
-# piece from the network may be larger by that piece.
-MOST_HEAD_BYTES = 65_536
-BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
+# New objects between two collections; Python's own 700 would be one for every ten requests.
+GARBAGE = 20_000
 
 # How long after its drain time a worker is killed.
 PATIENCE_SECONDS = 5.0
@@ -122,6 +121,7 @@ async def _serve(settings: Settings, listening: socket.socket, *, is_worker: boo
     _log_as_json()
     async with build(settings) as app:
         server = _server(app)
+        _collect_less_often()
         _end_on_signals(server)
         if is_worker:
             _end_with_first_process(server)
@@ -139,53 +139,25 @@ async def _serve(settings: Settings, listening: socket.socket, *, is_worker: boo
                 app.log.warning("scrub failed", reason=str(error))
 
 
+def _collect_less_often() -> None:
+    """What stands now stays, and a request leaves no cycles: the collector needs not walk through everything so often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, 20, 100)
+
+
 def _server(app: App) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415
-    from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol  # noqa: PLC0415
 
+    from onetime.cli.connection import Connection  # noqa: PLC0415
     from onetime.web import security  # noqa: PLC0415
     from onetime.web.asgi import Web  # noqa: PLC0415
 
     lines = [*security.headers(app.settings), *security.NO_STORE]
     headers = b"".join(b"%b: %b\r\n" % line for line in lines)
 
-    class Connection(HttpToolsProtocol):
-        """What cannot be understood as HTTP is refused in JSON and with our headers, like everything else under /api."""
-
-        head_bytes = 0
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            scope: object = self.scope
-            if not isinstance(scope, dict) or "path" in scope:  # between two heads
-                self.head_bytes = 0
-                return
-            self.head_bytes += len(data)
-            if self.head_bytes > MOST_HEAD_BYTES:
-                self._refuse(431, b'{"error":"Request Header Fields Too Large"}')
-
-        def on_headers_complete(self) -> None:
-            # The parser ends a request that wishes for another protocol at its head, and would take its body for the next
-            # request: a stranger's, where a proxy shares the connection among callers.
-            if self.parser.should_upgrade() and any(
-                name in BODY_HEADERS for name, _ in self.headers
-            ):
-                raise ValueError
-            super().on_headers_complete()
-
-        def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - always the same words
-            self._refuse(400, b'{"error":"Bad Request"}')
-
-        def _refuse(self, status: int, content: bytes) -> None:
-            if self.transport.is_closing():
-                return
-            length = b"content-length: %d\r\n" % len(content)
-            kind = b"content-type: application/json; charset=utf-8\r\nconnection: close\r\n\r\n"
-            self.transport.write(STATUS_LINE[status] + headers + length + kind + content)
-            self.transport.close()
-
-        def _unsupported_upgrade_warning(self) -> None:
-            """Nothing to warn of: the request is answered, its wish for another protocol is not."""
+    class Ours(Connection):
+        refusal_headers = headers
 
     class Server(uvicorn.Server):
         """Signals are ours: uvicorn would raise them again at the end, before the store is closed."""
@@ -197,7 +169,7 @@ def _server(app: App) -> uvicorn.Server:
     return Server(
         uvicorn.Config(
             Web(app),
-            http=Connection,
+            http=Ours,
             ws="none",
             lifespan="off",
             log_config=None,

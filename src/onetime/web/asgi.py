@@ -38,6 +38,12 @@ _REQUEST_ID = re.compile(
     rb"[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 )
 
+# Answers that have no content, and say neither its type nor its length.
+BODILESS = frozenset({204, 304})
+
+# Request ids that are drawn together.
+DRAWN_IDS = 256
+
 # What is still read of a refused body, so that a client which writes before it listens sees the refusal.
 MOST_DRAINED = 1024 * 1024
 DRAIN_SECONDS = 2.0
@@ -47,10 +53,13 @@ ANY_HOST = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 
 
 class Router:
-    """Literal paths first, then those with names, in the order of the table. One closing slash is ignored."""
+    """Literal paths first, then those whose last part alone has a name, then the rest in the order of the table. One closing
+    slash is ignored.
+    """
 
     def __init__(self, routes: list[Route]) -> None:
         self._literal: dict[str, dict[str, tuple[Handler, str]]] = {}
+        self._last_named: dict[str, tuple[str, str]] = {}
         self._named: dict[int, list[tuple[tuple[str, ...], str]]] = {}
         for methods, path, handler in routes:
             for method in methods.split():
@@ -59,6 +68,10 @@ class Router:
                     raise ValueError(f"{method} {path} is there twice")
                 handlers[method] = (handler, path)
         for path in self._literal:
+            before, _, last = path.rpartition("/")
+            if last.startswith("{") and "{" not in before:
+                self._last_named[before] = (last[1:-1], path)
+                continue
             parts = tuple(path.split("/"))
             if any(part.startswith("{") for part in parts):
                 self._named.setdefault(len(parts), []).append((parts, path))
@@ -71,6 +84,10 @@ class Router:
             handlers = self._literal.get(path)
             if handlers is not None:
                 return path, handlers, {}
+        before, _, last = path.rpartition("/")
+        if last and before in self._last_named:
+            name, template = self._last_named[before]
+            return template, self._literal[template], {name: last}
         parts = path.split("/")
         for pattern, template in self._named.get(len(parts), ()):
             values = _match(pattern, parts)
@@ -98,8 +115,11 @@ class Web:
         self._app = app
         self._router = Router(routes)
         self._headers = security.headers(app.settings)
+        self._whole_head = _whole_head(self._headers)
+        self._origin = app.settings.origin
         self._base_path = app.settings.base_path
-        self._origins: dict[tuple[str, str, str], str | None] = {}
+        self._origins: dict[tuple[str, bytes, str], str | None] = {}
+        self._ids: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -116,15 +136,15 @@ class Web:
             headers=headers,
             peer=(scope.get("client") or ("",))[0],
             caller=GUEST,
-            origin=self._app.settings.origin,
-            request_id=_request_id(headers.get(b"x-request-id")),
+            origin=self._origin,
+            request_id=self._request_id(headers.get(b"x-request-id")),
             receive=receive,
         )
         try:
             answer = await self._answer(call, scope)
         except Gone:
             return
-        await self._send(call, answer, send)
+        await self._send(call, answer, scope, send)
         seconds = perf_counter() - started
         self._app.log.request(
             method=call.method,
@@ -153,11 +173,11 @@ class Web:
             return _plain(call, 500)
 
     async def _route(self, call: Call, scope: Scope) -> Answer:
-        if [name for name, _ in scope["headers"]].count(b"host") > 1:
+        if len(call.headers) < len(scope["headers"]) and _count(scope, b"host") > 1:
             # RFC 9112, section 3.2: which of them a proxy believed is anybody's guess.
             return _plain(call, 400, [(b"connection", b"close")])
         if not call.origin:
-            origin = self._own_origin(scope, call.headers.get(b"host", b"").decode("latin-1"))
+            origin = self._own_origin(scope, call.headers.get(b"host", b""))
             if origin is None and call.path not in ANY_HOST:
                 self._app.log.warning(
                     "unknown host",
@@ -177,28 +197,52 @@ class Web:
             return _plain(call, 405, [(b"allow", _allowed(handlers))])
         if method in UNSAFE and security.is_cross_origin(call.headers, call.origin):
             return _plain(call, 403)
+        trusted = self._app.settings.trusted_proxies
         call.caller = caller.of(
-            call.peer, call.header("x-forwarded-for"), self._app.settings.trusted_proxies
+            call.peer, call.header("x-forwarded-for") if trusted else "", trusted
         )
         return await handlers[method][0](call)
 
-    async def _send(self, call: Call, answer: Answer, send: Send) -> None:
+    async def _send(self, call: Call, answer: Answer, scope: Scope, send: Send) -> None:
+        closes = call.method in UNSAFE and not call.is_read and await _drain(call)
+        if not closes and self._is_sent_whole(call, answer, scope):
+            return
         names = {name for name, _ in answer.headers}
         headers: Headers = [
             *self._headers,
             (b"x-request-id", call.request_id.encode()),
             *answer.headers,
         ]
-        if answer.status not in {204, 304}:
+        if answer.status not in BODILESS:
             headers.append((b"content-type", answer.content_type))
             headers.append((b"content-length", str(len(answer.content)).encode()))
         if b"cache-control" not in names:
             headers.extend(security.NO_STORE)
-        if call.method in UNSAFE and not call.is_read and await _drain(call):
+        if closes:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         content = b"" if call.method == "HEAD" else answer.content
         await send({"type": "http.response.body", "body": content})
+
+    def _is_sent_whole(self, call: Call, answer: Answer, scope: Scope) -> bool:
+        """The short way, where the server has one (cli/connection.py) and the answer has nothing but the usual headers."""
+        if answer.headers or answer.status in BODILESS or call.method == "HEAD":
+            return False
+        extension = scope.get("extensions", {}).get("onetime.whole")
+        if extension is None:
+            return False
+        content = answer.content
+        head = self._whole_head % (call.request_id.encode(), answer.content_type, len(content))
+        return bool(extension["send"](scope, answer.status, head, content))
+
+    def _request_id(self, given: bytes | None) -> str:
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            return given.decode("ascii")
+        if not self._ids:
+            # Random, since a number would tell how many there are; drawn together, since each question to the system costs.
+            drawn = os.urandom(8 * DRAWN_IDS).hex()
+            self._ids = [drawn[at : at + 16] for at in range(0, len(drawn), 16)]
+        return self._ids.pop()
 
     def _below_base(self, path: str) -> str:
         base = self._base_path
@@ -206,14 +250,15 @@ class Web:
             return path[len(base) :] or "/"
         return path
 
-    def _own_origin(self, scope: Scope, host: str) -> str | None:
+    def _own_origin(self, scope: Scope, raw_host: bytes) -> str | None:
         """Without ONETIME_BASE_URL: what the request calls us, if that is loopback or the bound address."""
-        server = str((scope.get("server") or ("",))[0])
-        key = (scope["scheme"], host, server)
+        server = (scope.get("server") or ("",))[0]
+        key = (scope["scheme"], raw_host, server)
         if key not in self._origins:
             if len(self._origins) > 1000:
                 self._origins.clear()
-            self._origins[key] = f"{key[0]}://{host}" if _is_own(host, server) else None
+            host = raw_host.decode("latin-1")
+            self._origins[key] = f"{key[0]}://{host}" if _is_own(host, str(server)) else None
         return self._origins[key]
 
 
@@ -235,10 +280,18 @@ def _is_own(host: str, server: str) -> bool:
     return address.is_loopback or str(address) == server
 
 
-def _request_id(given: bytes | None) -> str:
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given.decode("ascii")
-    return os.urandom(8).hex()
+def _whole_head(always: Headers) -> bytes:
+    """The header lines of an answer with nothing but the usual, as a format of request id, content type and length."""
+
+    def lines(headers: Headers) -> bytes:
+        return b"".join(b"%b: %b\r\n" % header for header in headers).replace(b"%", b"%%")
+
+    own = b"x-request-id: %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
+    return lines(always) + own + lines(security.NO_STORE)
+
+
+def _count(scope: Scope, wanted: bytes) -> int:
+    return sum(name == wanted for name, _ in scope["headers"])
 
 
 def _allowed(handlers: Mapping[str, object]) -> bytes:

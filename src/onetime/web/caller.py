@@ -12,7 +12,6 @@ Nothing is remembered here: an address exists only while its request does.
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import TYPE_CHECKING
 
 from onetime.model import Caller
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3}", re.ASCII)
-
 LOCAL = Caller(network="local")
 
 # Of a longer header the left end is not looked at; a chain of thirty proxies fits.
@@ -32,7 +29,7 @@ LONGEST_FORWARDED = 512
 
 def of(peer: str, forwarded: str, trusted: tuple[Network, ...]) -> Caller:
     """`peer` is the address of the other end, empty for a socket file; `forwarded` the header, empty when absent."""
-    if not trusted and _IPV4.fullmatch(peer):  # the same at a tenth of the time
+    if not trusted and peer.count(".") == 3 and ":" not in peer:  # the same at a tenth of the time
         return Caller(network=f"{peer.rpartition('.')[0]}.0/24")
     address = _parse(peer) if peer else None
     if trusted and forwarded and (_is_in(address, trusted) if address else not peer):
