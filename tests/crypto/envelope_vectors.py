@@ -385,6 +385,12 @@ def cut_cases(text: bytes, four: bytes) -> Iterator[tuple[str, Case]]:
             "cut one byte before the end of the first record",
         ),
         ("after-first-record", MANY_EDGES[1], MANY_FIRST, "cut after the first record"),
+        (
+            "after-second-record",
+            MANY_EDGES[2],
+            MANY_FIRST + 65519,
+            "cut between the second record and the third",
+        ),
         ("after-third-record", MANY_EDGES[3], MANY_FIRST + 2 * 65519, "the last record is missing"),
         (
             "in-last-record",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onetime.crypto import envelope
-from onetime.crypto.envelope import File, Header, Opener
+from onetime.crypto.envelope import File, Header, Opened, Opener, ReceiptLink
 from onetime.errors import Invalid, Undecryptable
 from tests.crypto import envelope_by_hand as hand
 from tests.crypto import envelope_vectors as vectors
@@ -80,7 +80,19 @@ def test_keys_and_claims_are_new_each_time() -> None:
 
 
 def test_keys_are_not_shown_by_accident() -> None:
-    assert repr(envelope.derive(KEY)) == "Keys()"
+    header = Header(
+        kind="file",
+        length=1,
+        created_at=0,
+        expires_at=0,
+        files=(File(name="my name", type="text/plain", size=1),),
+    )
+    opened = envelope.open_(KEY, envelope.seal(KEY, header, b"x"))
+    receipt = ReceiptLink(KEY, KEY[::-1])
+    shown = f"{envelope.derive(KEY)} {opened} {receipt}"
+    for private in (b"x", KEY[::-1], envelope.derive(KEY).content_key):
+        assert repr(private) not in shown
+    assert "my name" not in shown
 
 
 @given(st.binary(min_size=32, max_size=32))
@@ -101,8 +113,8 @@ def test_whatever_is_no_link_key_is_refused_by_one_error(text: str) -> None:
 
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
 def test_a_receipt_link_holds_both(secret_id: bytes, receipt_key: bytes) -> None:
-    text = envelope.format_receipt_link(envelope.ReceiptLink(secret_id, receipt_key))
-    assert envelope.parse_receipt_link(text) == (secret_id, receipt_key)
+    text = envelope.format_receipt_link(ReceiptLink(secret_id, receipt_key))
+    assert envelope.parse_receipt_link(text) == ReceiptLink(secret_id, receipt_key)
 
 
 @given(st.text(min_size=1, max_size=60))
@@ -127,7 +139,7 @@ def test_what_is_sealed_opens_however_it_arrives(
     body = envelope.seal(KEY, header, content)
 
     assert len(body) == envelope.body_size(header)
-    assert envelope.open_(KEY, body) == (header, content)
+    assert envelope.open_(KEY, body) == Opened(header, content)
     # Pieces of one byte take long for a large body.
     step = max(piece, len(body) // 500)
     opener = Opener(KEY)
@@ -167,7 +179,7 @@ def test_files_keep_their_names_and_sizes(files: list[tuple[str, int]]) -> None:
         files=tuple(File(name=name, type="text/plain", size=size) for name, size in files),
     )
     content = filled(header.length)
-    assert envelope.open_(KEY, envelope.seal(KEY, header, content)) == (header, content)
+    assert envelope.open_(KEY, envelope.seal(KEY, header, content)) == Opened(header, content)
 
 
 @given(st.integers(0, 2**48))

@@ -4,7 +4,7 @@ import http_ece  # type: ignore[import-untyped]
 import pytest
 
 from onetime.crypto import envelope
-from onetime.crypto.envelope import Header
+from onetime.crypto.envelope import Header, Opened
 
 KEY = bytes(range(255, 223, -1))
 LENGTHS = [0, 1, 13, 170, 171, 1000, 65519 - 80, 65520 - 80, 65536 - 80, 200_000]
@@ -34,5 +34,5 @@ def test_ours_opens_what_http_ece_seals_and_it_is_the_same_to_the_byte(length: i
     content, padded = inside(length)
     salt = bytes([length % 256]) * 16
     body = http_ece.encrypt(padded, key=KEY, salt=salt, rs=65536)
-    assert envelope.open_(KEY, body) == (header(length), content)
+    assert envelope.open_(KEY, body) == Opened(header(length), content)
     assert envelope.seal(KEY, header(length), content, salt=salt) == body

@@ -76,9 +76,12 @@ _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{
 _NEWER = re.compile(r"(?:[2-9]|[1-9][0-9]{1,2})\..*", re.DOTALL)
 
 
-class ReceiptLink(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ReceiptLink:
+    """32 bytes each."""
+
     secret_id: bytes
-    receipt_key: bytes
+    receipt_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    name: str
+    name: str = field(repr=False)
     type: str
     size: int
 
@@ -110,9 +113,10 @@ class Header:
     files: tuple[File, ...] = ()
 
 
-class Opened(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Opened:
     header: Header
-    content: bytes
+    content: bytes = field(repr=False)
 
 
 def new_link_key() -> bytes:
