@@ -138,7 +138,7 @@ class RevivesAfterCrash(Store):
         self._tail.unlink(missing_ok=True)
 
     def _revive(self, secret_key: str, value: str, db: sqlite3.Connection) -> None:
-        db.execute("INSERT INTO content VALUES (?, ?, ?)", (secret_key, 1 << 40, value))
+        db.execute("INSERT OR REPLACE INTO content VALUES (?, ?, ?)", (secret_key, 1 << 40, value))
         self.mark(db, secret_key, "new", 0)
 
 
