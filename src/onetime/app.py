@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -122,10 +123,16 @@ def data_directory(settings: Settings) -> Path:
         # Without a name that another process could be trying at the same moment.
         with TemporaryFile(dir=directory):
             pass
+        found = directory.stat()
     except OSError as error:
         raise Misconfigured(
             f"ONETIME_DATA_DIR: {directory} cannot be written to ({error.strerror})"
         ) from None
+    if found.st_uid not in {os.geteuid(), 0} or found.st_mode & 0o022:
+        # Whoever can put a file here can put his own key and his own vault here.
+        raise Misconfigured(
+            f"ONETIME_DATA_DIR: others can write to {directory}; chown it to this user and chmod go-w"
+        )
     return directory
 
 

@@ -32,6 +32,9 @@ FIELDS = (
 
 _ALLOWED = frozenset(FIELDS)
 
+# The innermost places of an error's way; a line stays a line, however deep the error was.
+MOST_FRAMES = 20
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -66,7 +69,7 @@ class Log:
     def failure(self, event: str, error: BaseException | None = None, **fields: object) -> None:
         """`error` is logged as its type and the places it came through, without its text, which may hold anything."""
         if error is not None:
-            frames = traceback.extract_tb(error.__traceback__)
+            frames = traceback.extract_tb(error.__traceback__)[-MOST_FRAMES:]
             places = " < ".join(
                 f"{_short(each.filename)}:{each.lineno}" for each in reversed(frames)
             )

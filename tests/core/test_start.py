@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from onetime.app import data_directory
 from onetime.core.vault import Wish
 from onetime.errors import Misconfigured, Undecryptable
 from onetime.model import State
-from onetime.settings import Sensitive
+from onetime.settings import Sensitive, Settings
 from onetime.storage import rootkey
 from tests.core.opening import DAY, Clock, opened
 
@@ -64,11 +65,34 @@ async def test_the_next_start_reads_it_and_changes_nothing(tmp_path: Path, clock
 def test_a_key_that_is_there_is_never_written_over(tmp_path: Path) -> None:
     path = tmp_path / "root.key"
     path.write_text(OLD + "\n")
+    path.chmod(0o600)
     # As another process would that has not seen the file a moment ago.
     rootkey._make(path)
     assert path.read_text() == OLD + "\n"
     assert rootkey.read_or_make(path, may_make=True).hex() == OLD
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_key_that_others_could_know_or_have_put_there_is_refused(tmp_path: Path) -> None:
+    open_to_all = tmp_path / "open.key"
+    open_to_all.write_text(OLD)
+    open_to_all.chmod(0o644)
+    link = tmp_path / "link.key"
+    link.symlink_to(open_to_all)
+    pipe = tmp_path / "pipe.key"
+    os.mkfifo(pipe, 0o600)
+    for path in (open_to_all, link, pipe):
+        with pytest.raises(Misconfigured):
+            rootkey.read_or_make(path, may_make=True)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
+def test_a_data_directory_that_others_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    with pytest.raises(Misconfigured, match="ONETIME_DATA_DIR"):
+        data_directory(Settings(data_dir=tmp_path))
+    tmp_path.chmod(0o755)
+    assert data_directory(Settings(data_dir=tmp_path)) == tmp_path
 
 
 def test_two_first_starts_make_two_keys(tmp_path: Path) -> None:

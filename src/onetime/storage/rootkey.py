@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -44,11 +45,22 @@ def read_or_make(path: Path, *, may_make: bool) -> bytes:
                     f"{path} is missing, but there is data that was written with it; restore the file"
                 )
             _make(path)
-        text = path.read_text(encoding="ascii")
+        text = _read(path)
         _sync(path.parent)
     except (OSError, UnicodeError) as error:
         raise Misconfigured(f"{path}: {getattr(error, 'strerror', None) or 'not a key'}") from None
     return parse(text, str(path))
+
+
+def _read(path: Path) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, encoding="ascii") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise Misconfigured(f"{path} is not a file")
+        if found.st_uid not in {os.geteuid(), 0} or found.st_mode & 0o077:
+            raise Misconfigured(f"{path} is not this user's alone; chown it and chmod 600")
+        return file.read(1000)
 
 
 def _make(path: Path) -> None:

@@ -14,7 +14,6 @@ import os
 import re
 from time import perf_counter
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from onetime.errors import OnetimeError, Undecryptable
 from onetime.model import GUEST
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from onetime.web.routes import Route
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,255})(?::([0-9]{1,5}))?")
 
 # A request id of the caller's is kept when it cannot be anything else than one: it goes into the log, and a looser form
 # would let a key, a name or an address in.
@@ -118,7 +119,7 @@ class Web:
         self._whole_head = _whole_head(self._headers)
         self._origin = app.settings.origin
         self._base_path = app.settings.base_path
-        self._origins: dict[tuple[str, bytes, str], str | None] = {}
+        self._origins: dict[tuple[str, bytes, str], str] = {}
         self._ids: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -254,23 +255,22 @@ class Web:
         """Without ONETIME_BASE_URL: what the request calls us, if that is loopback or the bound address."""
         server = (scope.get("server") or ("",))[0]
         key = (scope["scheme"], raw_host, server)
-        if key not in self._origins:
+        known = self._origins.get(key)
+        if known is None:
+            host = raw_host.decode("latin-1")
+            if not _is_own(host, str(server)):
+                return None
             if len(self._origins) > 1000:
                 self._origins.clear()
-            host = raw_host.decode("latin-1")
-            self._origins[key] = f"{key[0]}://{host}" if _is_own(host, str(server)) else None
-        return self._origins[key]
+            known = self._origins[key] = f"{key[0]}://{host}"
+        return known
 
 
 def _is_own(host: str, server: str) -> bool:
-    if not re.fullmatch(r"[A-Za-z0-9.:\[\]-]{1,255}", host):
+    match = _HOST.fullmatch(host)
+    if match is None or int(match[2] or 0) > 65_535:
         return False
-    try:
-        parts = urlsplit(f"//{host}")
-        name = parts.hostname or ""
-        _ = parts.port
-    except ValueError:
-        return False
+    name = match[1].strip("[]").lower()
     if name == "localhost":
         return True
     try:

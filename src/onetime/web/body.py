@@ -17,6 +17,8 @@ from python_multipart.exceptions import FormParserError
 from onetime.errors import Invalid
 
 MOST_FIELDS = 200
+# Of a header of the multipart format. Its parser takes time that grows with the square of their number.
+MOST_OPTIONS = 32
 _NAME = re.compile(r"([^\[\]]+)(?:\[([^\[\]]*)\])?")
 
 
@@ -65,7 +67,7 @@ def form(content: bytes) -> dict[str, Any]:
 
 def multipart(content: bytes, content_type: str) -> dict[str, Any]:
     """Fields and the content of files alike, as text."""
-    _, options = python_multipart.multipart.parse_options_header(content_type)
+    options = _options(content_type.encode("latin-1"))
     boundary = options.get(b"boundary")
     if not boundary:
         raise Invalid("body", "The multipart body has no boundary", rule="multipart")
@@ -82,6 +84,14 @@ def multipart(content: bytes, content_type: str) -> dict[str, Any]:
     for name, value in reader.parts:
         _put(fields, _utf8(name), _utf8(value))
     return fields
+
+
+def _options(header: bytes) -> dict[bytes, bytes]:
+    """What stands behind the semicolons."""
+    if header.count(b";") > MOST_OPTIONS:
+        raise Invalid("body", "The multipart body is malformed", rule="multipart")
+    options: dict[bytes, bytes] = python_multipart.multipart.parse_options_header(header)[1]
+    return options
 
 
 class _Parts:
@@ -117,8 +127,7 @@ class _Parts:
 
     def _header_end(self) -> None:
         if bytes(self._header).lower() == b"content-disposition":
-            _, options = python_multipart.multipart.parse_options_header(bytes(self._value))
-            self._name = options.get(b"name", b"")
+            self._name = _options(bytes(self._value)).get(b"name", b"")
         self._header = bytearray()
         self._value = bytearray()
 

@@ -42,7 +42,7 @@ class Reserve:
         if not self._size:
             return
         try:
-            if self._path.stat().st_size >= self._size:
+            if self._path.lstat().st_size >= self._size:
                 self._held = True
                 return
         except FileNotFoundError:
@@ -51,9 +51,10 @@ class Reserve:
         if self._free() < 2 * self._size:
             return
         try:
-            with self._path.open("wb") as file:
-                self._path.chmod(0o600)
-                os.posix_fallocate(file.fileno(), 0, self._size)
+            self._path.unlink(missing_ok=True)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb"):
+                os.posix_fallocate(descriptor, 0, self._size)
         except OSError:
             self._path.unlink(missing_ok=True)
         else:

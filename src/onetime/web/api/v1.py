@@ -277,9 +277,9 @@ def _needs_account(call: Call, given: dict[str, Any]) -> Answer | None:
 
 
 def _says_something(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(_says_something(each) for each in value)
-    return bool(value.strip() if isinstance(value, str) else value)
+    """One level deep: a list in a list is something, too."""
+    many = value if isinstance(value, list) else [value]
+    return any(each.strip() if isinstance(each, str) else each for each in many)
 
 
 # Answering in the same words
