@@ -31,11 +31,11 @@ class Place:
     def origin(self) -> str:
         return "/".join(self.url.split("/")[:3])
 
-    def share(self, secret: str = "correct horse", **fields: str) -> tuple[str, str]:
+    def share(self, text: str = "correct horse", **fields: str) -> tuple[str, str]:
         """The keys of a new secret and of its receipt, made over the API."""
         host = self.url.split("/")[2]
         answer = self.server.request(
-            "POST", "/api/v1/share", form={"secret": secret, **fields}, host=host
+            "POST", "/api/v1/share", form={"secret": text, **fields}, host=host
         )
         assert answer.status == 200, answer
         made = answer.json()

@@ -10,7 +10,6 @@ from tests.browser.place import Place
 from tests.browser.visitor import Visitor
 from tests.web.pages.test_exact import LINE_ENDS, NASTY, shown
 
-
 # Script has no part in it; these are looked at without as well.
 FEW = ("a leading newline", "NUL", "bidi", "end of the element", "emoji", "mixed")
 

@@ -186,4 +186,15 @@ def test_characters_and_bytes_are_counted(visit: Visit) -> None:
         assert not visitor.page.is_visible("#too-large")
         visitor.page.fill("#secret", "x" * 100_001)
         assert visitor.page.is_visible("#too-large")
-        assert visitor.page.inner_text("#count").startswith("Characters: 100,001, 100 kB")
+        assert visitor.page.inner_text("#count").startswith("Characters: 100,001, 100,001 bytes")
+
+
+def test_what_the_server_has_refused_is_not_said_twice(visit: Visit) -> None:
+    with visit() as visitor:
+        visitor.open()
+        visitor.write("x" * 100_001)
+        visitor.send()
+        visitor.page.wait_for_selector("#secret-wrong")
+        assert not visitor.page.is_visible("#too-large")
+        visitor.page.fill("#secret", "x" * 100_002)
+        assert visitor.page.is_visible("#too-large")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import Dialog, Route
 
 from tests.browser.conftest import Visit
 from tests.browser.place import Place
@@ -166,6 +166,16 @@ KEEPS = {
 }
 
 
+def answer(visitor: Visitor, asked: list[str]) -> None:
+    """Leave the page whatever it says, and write down that it said something."""
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    visitor.page.on("dialog", leave)
+
+
 @pytest.mark.parametrize("way", KEEPS)
 def test_leaving_is_warned_of_only_if_nothing_was_kept(
     way: str, visit: Visit, place: Place
@@ -173,7 +183,7 @@ def test_leaving_is_warned_of_only_if_nothing_was_kept(
     with visit(permissions=["clipboard-read", "clipboard-write"]) as visitor:
         asked: list[str] = []
         reveal(visitor, place)
-        visitor.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+        answer(visitor, asked)
         visitor.page.click("pre#secret")
         if KEEPS[way]:
             visitor.page.click(KEEPS[way])
@@ -188,7 +198,7 @@ def test_copying_by_hand_is_keeping_too(visit: Visit, place: Place) -> None:
     with visit(permissions=["clipboard-read", "clipboard-write"]) as visitor:
         asked: list[str] = []
         reveal(visitor, place)
-        visitor.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+        answer(visitor, asked)
         visitor.page.click("pre#secret", click_count=3)
         visitor.page.keyboard.press("Control+c")
         visitor.open()

@@ -5,12 +5,11 @@ One tour a language visits every state once and writes down what it sees; the te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ViewportSize
 
 from tests.browser import axe
 from tests.browser.conftest import Visit
@@ -22,8 +21,9 @@ from tests.browser.visitor import Visitor, visiting
 COLOURS = ("color-contrast", "link-in-text-block")
 
 # 1280 by 800 at 400 %.
-NARROW = {"width": 320, "height": 200}
-WIDE = {"width": 1280, "height": 800}
+NARROW = ViewportSize(width=320, height=200)
+TELEPHONE = ViewportSize(width=360, height=740)
+WIDE = ViewportSize(width=1280, height=800)
 
 OVERFLOWING = """() => {
     const width = document.documentElement.clientWidth;
@@ -42,6 +42,16 @@ SMALL = """() => [...document.querySelectorAll(
     const least = each.matches('.button.first') ? 52 : 44;
     return height < least - .01 || (width < 44 && !each.matches('nav a'));
 }).map((each) => `${each.outerHTML.slice(0, 100)} ${each.getBoundingClientRect().height}`)"""
+
+# Two sentences without a blank between them, as they are seen; of what somebody wrote, that is their business.
+GLUED = r"""() => [...document.querySelectorAll('main :is(p, li, dd, h1, h2)')].map(
+    (each) => each.innerText
+).filter((text) => /[\p{L}\d)][.?:]\p{Lu}\p{Ll}/u.test(text))"""
+
+# A passphrase of four words wants to be seen while it is typed.
+CRAMPED = """() => [...document.querySelectorAll('input[type=password]')].filter(
+    (each) => each.checkVisibility() && each.getBoundingClientRect().width < 160
+).map((each) => `${each.id}: ${each.getBoundingClientRect().width}`)"""
 
 GUARD = {
     "spellcheck": "false",
@@ -81,6 +91,7 @@ class Tour:
         notes: dict[str, list[str]] = {}
         notes["small"] = page.evaluate(SMALL)
         notes["unguarded"] = page.evaluate(UNGUARDED, GUARD)
+        notes["glued"] = page.evaluate(GLUED)
         notes["hints"] = page.evaluate(HINTS)
         notes["spoken"] = ["a live region"] * page.evaluate(UNSPOKEN)
         if script:
@@ -91,6 +102,9 @@ class Tour:
                 page.emulate_media(color_scheme="light")
         page.set_viewport_size(NARROW)
         notes["too wide"] = page.evaluate(OVERFLOWING)
+        page.set_viewport_size(TELEPHONE)
+        notes["cramped"] = page.evaluate(CRAMPED)
+        page.set_viewport_size(NARROW)
         notes["small and narrow"] = page.evaluate(SMALL)
         if colours and script:
             notes["axe when narrow"] = axe.violations(
@@ -100,7 +114,7 @@ class Tour:
         self.found[state] = notes
 
 
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "English": {"language": "en"},
     "Ukrainian": {"language": "uk"},
     "mirrored": {"language": "qps"},
@@ -109,8 +123,8 @@ WAYS = {
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def tour(request: pytest.FixtureRequest, browser: Browser, place: Place) -> Iterator[Tour]:
-    way: dict[str, Any] = WAYS[request.param]
+def tour(request: pytest.FixtureRequest, browser: Browser, place: Place) -> Tour:
+    way = WAYS[request.param]
     tour = Tour()
     with visiting(browser, place, strict=False, **way) as visitor:
         for state in every_state(visitor):
@@ -123,7 +137,7 @@ def tour(request: pytest.FixtureRequest, browser: Browser, place: Place) -> Iter
             tour.faults += [
                 f"{state}: {fault}" for fault in visitor.faults() if fault not in str(tour.faults)
             ]
-    yield tour
+    return tour
 
 
 def test_axe_finds_nothing(tour: Tour) -> None:
@@ -139,6 +153,14 @@ def test_no_page_scrolls_sideways_at_320_pixels(tour: Tour) -> None:
 def test_what_is_pressed_is_large_enough(tour: Tour) -> None:
     assert tour.of("small") == {}
     assert tour.of("small and narrow") == {}
+
+
+def test_fields_for_passphrases_have_room_on_a_telephone(tour: Tour) -> None:
+    assert tour.of("cramped") == {}
+
+
+def test_between_sentences_there_is_a_blank(tour: Tour) -> None:
+    assert tour.of("glued") == {}
 
 
 def test_what_is_secret_is_guarded_from_the_browsers_helpers(tour: Tour) -> None:
@@ -171,6 +193,11 @@ def test_the_checks_see_what_is_wrong(visit: Visit) -> None:
         assert page.evaluate(SMALL) != []
         page.evaluate("() => document.querySelector('textarea').removeAttribute('translate')")
         assert len(page.evaluate(UNGUARDED, GUARD)) == 1
+        page.evaluate("() => { document.querySelector('#secret-hint').append('One.Two') }")
+        assert len(page.evaluate(GLUED)) == 1
+        page.evaluate("() => { document.querySelector('.joined').style.inlineSize = '12rem' }")
+        page.evaluate("() => { document.querySelector('.joined').style.flexWrap = 'nowrap' }")
+        assert len(page.evaluate(CRAMPED)) == 1
         page.set_viewport_size(NARROW)
         page.evaluate("() => { document.querySelector('h1').style.inlineSize = '30rem' }")
         assert page.evaluate(OVERFLOWING) != []
