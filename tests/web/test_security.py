@@ -397,3 +397,27 @@ async def test_a_client_that_goes_away_gets_no_answer_and_no_line(
 
     assert sent == []
     assert capsys.readouterr().err == ""
+
+
+async def test_what_a_page_loads_is_asked_for_without_the_page_s_address(tmp_path: Path) -> None:
+    """A link holds its key, and a log of static files must not hold links."""
+    async with opened(tmp_path) as (app, client):
+        made = await app.vault.conceal("text")
+        pages = [
+            (await client.get(path)).text
+            for path in ("/", f"/secret/{made.secret_key}", f"/receipt/{made.receipt.receipt_key}")
+        ]
+    tags = [tag for page in pages for tag in re.findall(r"<(?:link|script)\b[^>]*>", page)]
+    assert len(tags) >= 9
+    assert all('referrerpolicy="no-referrer"' in tag for tag in tags)
+
+
+async def test_a_proxy_that_is_not_believed_is_told_of_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with opened(tmp_path) as (_, client):
+        for _each in range(3):
+            await client.get("/health/live", headers={"x-forwarded-for": "192.0.2.1"})
+    said = capfd.readouterr().err
+    assert said.count("ONETIME_TRUSTED_PROXIES") == 1
+    assert "192.0.2.1" not in said

@@ -120,6 +120,7 @@ class Web:
         self._origin = app.settings.origin
         self._base_path = app.settings.base_path
         self._origins: dict[tuple[str, bytes, str], str] = {}
+        self._has_warned = False
         self._ids: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -199,6 +200,8 @@ class Web:
         if method in UNSAFE and security.is_cross_origin(call.headers, call.origin):
             return _plain(call, 403)
         trusted = self._app.settings.trusted_proxies
+        if not trusted and b"x-forwarded-for" in call.headers:
+            self._warn_of_proxy()
         call.caller = caller.of(
             call.peer, call.header("x-forwarded-for") if trusted else "", trusted
         )
@@ -244,6 +247,15 @@ class Web:
             drawn = os.urandom(8 * DRAWN_IDS).hex()
             self._ids = [drawn[at : at + 16] for at in range(0, len(drawn), 16)]
         return self._ids.pop()
+
+    def _warn_of_proxy(self) -> None:
+        """Once: behind a proxy that is not believed all people are one network, and share one budget."""
+        if not self._has_warned:
+            self._has_warned = True
+            self._app.log.warning(
+                "unknown proxy",
+                reason="X-Forwarded-For is not believed; if a proxy of yours sends it, set ONETIME_TRUSTED_PROXIES",
+            )
 
     def _below_base(self, path: str) -> str:
         base = self._base_path
