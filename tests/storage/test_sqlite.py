@@ -20,7 +20,7 @@ from onetime.storage.port import Stored, VaultStore
 from onetime.storage.vault.eraser import KEY_BYTES, PADDING_BYTES, SLOTS
 from onetime.storage.vault.schema import MIGRATIONS, integrity
 from onetime.storage.vault.sqlite import SqliteVault
-from onetime.storage.vault.steps import Transaction
+from onetime.storage.vault.steps import SWEEP_BYTES, Transaction
 from tests.needs import root
 from tests.rounds import rounds
 from tests.storage.adapters import (
@@ -628,3 +628,21 @@ async def test_all_writing_is_done_on_one_thread(opened: Opened, path: Path, clo
     await vault.sweep()
     assert len(threads) == 1
     assert threading.get_ident() not in threads
+
+
+async def test_a_step_of_the_sweep_is_bounded_by_bytes(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    vault = await opened(path, clock)
+    for number in range(60):
+        await vault.put(new_secret(f"{number}", body=bytes(100_000)))
+    await vault.put(new_secret("huge", body=bytes(SWEEP_BYTES + 1)))
+    clock.now += HOUR + 600
+    steps = []
+    while True:
+        swept = await vault.sweep()
+        steps.append(swept.secrets)
+        if not swept.more:
+            break
+    assert sum(steps) == 61
+    assert max(steps) * 100_000 <= SWEEP_BYTES

@@ -32,7 +32,10 @@ from onetime.storage.vault.eraser import Eraser
 # moment destroys nothing. With a sweep every minute that is well inside ten minutes.
 GRACE_SECONDS = 300
 
+# Of one step. What is removed is overwritten with zeros and so written to the log first: on a full disk a step must fit
+# into what the reserve gives.
 SWEEP_ROWS = 500
+SWEEP_BYTES = 4 * 1024 * 1024
 
 # The one-time promise rests on this line: DELETE lets one caller through, and RETURNING hands the row to that one
 # alone. A SELECT followed by a DELETE gives the secret to every caller that gets between the two.
@@ -266,37 +269,52 @@ def give_back(tx: Transaction, debits: Sequence[Debit]) -> None:
 def sweep(tx: Transaction) -> Swept:
     before = tx.now - GRACE_SECONDS
 
-    def remove(table: str, returning: str = "rowid") -> list[int]:
-        rows = tx.db.execute(
+    def remove(table: str) -> int:
+        return tx.run(
             f"""DELETE FROM {table} WHERE rowid IN
-            (SELECT rowid FROM {table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
-            RETURNING {returning}""",  # noqa: S608
-            (before, SWEEP_ROWS),
+            (SELECT rowid FROM {table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)""",  # noqa: S608
+            before,
+            SWEEP_ROWS,
         )
-        return [row[0] for row in rows]
 
+    secrets, is_all = _due(tx, before)
+    one_each = [(number,) for number in secrets]
     # The receipt learns it with the removal: a clock set back must not call new what is no more.
-    tx.run(
-        """UPDATE receipt SET state = 'expired', ended_at = secret_expires_at, wrapped = x'' WHERE state = 'new' AND number IN
-        (SELECT number FROM secret WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)""",
-        before,
-        SWEEP_ROWS,
+    tx.db.executemany(
+        """UPDATE receipt SET state = 'expired', ended_at = secret_expires_at, wrapped = x''
+        WHERE number = ? AND state = 'new'""",
+        one_each,
     )
-    secrets = remove("secret", "number")
+    tx.db.executemany("DELETE FROM secret WHERE number = ?", one_each)
     tx.removed += secrets
     # Only when no expired content is left: a receipt outlives its secret, whatever the order of expiries.
-    receipts = [] if len(secrets) == SWEEP_ROWS else remove("receipt")
-    others = [remove(table) for table in ("answer", "counter", "daily_key", "token", "session")]
-    tx.run("DELETE FROM writer WHERE at < ?", tx.now - 86_400)
+    receipts = remove("receipt") if is_all else 0
     if receipts:
         eraser.drop_unused(tx.db)
-    counts = [len(secrets), len(receipts), *(len(rows) for rows in others)]
+    others = [remove(table) for table in ("answer", "counter", "daily_key", "token", "session")]
+    tx.run("DELETE FROM writer WHERE at < ?", tx.now - 86_400)
     return Swept(
-        secrets=counts[0],
-        receipts=counts[1],
-        others=sum(counts[2:]),
-        more=SWEEP_ROWS in counts,
+        secrets=len(secrets),
+        receipts=receipts,
+        others=sum(others),
+        more=not is_all or SWEEP_ROWS in {receipts, *others},
     )
+
+
+def _due(tx: Transaction, before: int) -> tuple[list[int], bool]:
+    """One step's worth of secrets whose time has passed, and whether that is all of them."""
+    rows = tx.db.execute(
+        "SELECT number, length(body) FROM secret WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
+        (before, SWEEP_ROWS),
+    ).fetchall()
+    numbers: list[int] = []
+    room = SWEEP_BYTES
+    for number, size in rows:
+        if numbers and size > room:
+            return numbers, False
+        numbers.append(number)
+        room -= size
+    return numbers, len(rows) < SWEEP_ROWS
 
 
 def secret(
