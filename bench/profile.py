@@ -57,7 +57,7 @@ def main() -> None:
         None,
     )
     if spy is None:
-        raise SystemExit("bench: py-spy is missing; pip install py-spy into .venv-bench.")
+        raise SystemExit("bench: py-spy is missing; `make bench` makes .venv-bench.")
     cores = servers.share_out()
     with tempfile.TemporaryDirectory(prefix="profile-", dir=servers.results()) as folder:
         server = servers.onetime(Path(folder) / "data", cores.servers)

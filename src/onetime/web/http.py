@@ -31,6 +31,9 @@ HTML = b"text/html; charset=utf-8"
 TEXT = b"text/plain; charset=utf-8"
 
 
+_as_json = msgspec.json.Encoder().encode
+
+
 class Answer(Struct):
     """`headers` beyond content type, length and those that every answer carries."""
 
@@ -172,7 +175,7 @@ class Form:
 
 
 def json_answer(value: Any, *, status: int = 200, headers: Headers | None = None) -> Answer:
-    return Answer(status, msgspec.json.encode(value), JSON, headers or [])
+    return Answer(status, _as_json(value), JSON, headers or [])
 
 
 def html_answer(text: str, *, status: int = 200, headers: Headers | None = None) -> Answer:

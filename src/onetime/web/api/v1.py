@@ -221,6 +221,8 @@ def _number(given: dict[str, Any], name: str) -> int | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
+        if value.isascii() and value.isdigit():  # what clients send; the rest is tolerance
+            return int(value[:_MOST_DIGITS])
         found = _LEADING_DIGITS.match(value)
         return int(found[1].replace("_", "")[:_MOST_DIGITS]) if found else 0
     if isinstance(value, int | float) and not isinstance(value, bool):
