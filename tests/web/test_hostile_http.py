@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from onetime.cli.connection import MOST_HEAD_BYTES
 from onetime.web.asgi import MOST_DRAINED
+from onetime.web.connection import MOST_HEAD_BYTES
 from tests.cli.running import Server, serving
 from tests.privacy.canary import Canary, needles, search
 

@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -60,6 +60,7 @@ def serve(socket_fd: int | None) -> None:
     os.umask(0o077)
     # A process that dies must not leave its memory, which holds texts that are on their way, in a file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _allow_files()
     settings = Settings.from_env(os.environ)
     need_parts()
     if socket_fd is not None:
@@ -70,6 +71,14 @@ def serve(socket_fd: int | None) -> None:
             _run(settings, listening, is_worker=False)
         else:
             raise SystemExit(_supervise(settings, listening))
+
+
+def _allow_files() -> None:
+    """As many as the system grants: each connection is one, and the usual soft limit is for programs that use select()."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems name a hard limit and do not grant it.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def need_parts() -> None:
@@ -149,15 +158,27 @@ def _collect_less_often() -> None:
 def _server(app: App) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415
 
-    from onetime.cli.connection import Connection  # noqa: PLC0415
-    from onetime.web import security  # noqa: PLC0415
+    from onetime.web import connection, security  # noqa: PLC0415
     from onetime.web.asgi import Web  # noqa: PLC0415
 
     lines = [*security.headers(app.settings), *security.NO_STORE]
-    headers = b"".join(b"%b: %b\r\n" % line for line in lines)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = connection.most_open(files)
 
-    class Ours(Connection):
-        refusal_headers = headers
+    def is_full() -> None:
+        app.log.warning(
+            "too many connections",
+            count=most,
+            reason="As many connections are open as one process may have; more are refused",
+        )
+
+    class Ours(connection.Connection):
+        bounds = connection.Bounds(
+            patience_seconds=connection.patience_seconds(app.body_limit),
+            most_open=most,
+            refusal_headers=b"".join(b"%b: %b\r\n" % line for line in lines),
+            when_full=is_full,
+        )
 
     class Server(uvicorn.Server):
         """Signals are ours: uvicorn would raise them again at the end, before the store is closed."""

@@ -229,7 +229,7 @@ class Web:
         await send({"type": "http.response.body", "body": content})
 
     def _is_sent_whole(self, call: Call, answer: Answer, scope: Scope) -> bool:
-        """The short way, where the server has one (cli/connection.py) and the answer has nothing but the usual headers."""
+        """The short way, where the server has one (web/connection.py) and the answer has nothing but the usual headers."""
         if answer.headers or answer.status in BODILESS or call.method == "HEAD":
             return False
         extension = scope.get("extensions", {}).get("onetime.whole")

@@ -10,10 +10,10 @@ import pytest
 import uvicorn
 
 from onetime.app import build
-from onetime.cli.connection import Connection
 from onetime.settings import Settings
 from onetime.web import asgi
 from onetime.web.asgi import Web
+from onetime.web.connection import Connection
 
 ASK = b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: 0123456789abcdef\r\n%b\r\n"
 
