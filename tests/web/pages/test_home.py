@@ -175,8 +175,63 @@ async def test_what_is_wrong_is_said_first_and_at_its_field(tmp_path: Path, case
         described = control.attributes["aria-describedby"].split()[0]
         assert message in page.find(described).text
     kept = page.form("/").fields
+    expected = fields | ({"secret": ""} if case == "too long" else {})
     for name in {"secret", "passphrase", "kind"} & set(fields):
-        assert kept[name] == fields[name]
+        assert kept[name] == expected[name]
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "So long a text is not sent back: copy it again from where you have it."),
+        ("uk", "Такий довгий текст назад не надсилається"),
+    ],
+    ids=["en", "uk"],
+)
+async def test_a_text_above_the_limit_is_not_sent_back_and_everything_else_is(
+    tmp_path: Path, language: str, words: str
+) -> None:
+    """Escaped, it would be five times as long as what was sent."""
+    async with reader(tmp_path, max_secret_bytes=1000) as visitor:
+        first = await visitor.open(f"/?lang={language}")
+        typed = {"secret": '"' * 20_000, "passphrase": "correct horse", "ttl": "3600"}
+        page = await visitor.send(first, "/", **typed)
+        assert page.status == 413
+        assert words in page.find("summary").text
+        assert page.form("/").fields == first.form("/").fields | typed | {"secret": ""}
+        assert len(page.answer.content) < len(first.answer.content) + 2_000
+        # Of the limit's own length it stays, whatever else is wrong.
+        typed = {"secret": '"' * 1000, "passphrase": "abc"}
+        page = await visitor.send(first, "/", **typed)
+        assert page.status == 400
+        assert words not in page.find("summary").text
+        assert page.form("/").fields["secret"] == typed["secret"]
+
+
+async def test_a_text_above_the_limit_is_not_sent_back_with_another_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, caller: Caller) -> None:
+        raise errors.Unavailable
+
+    async with reader(tmp_path, max_secret_bytes=1000) as visitor:
+        first = await visitor.open("/")
+        monkeypatch.setattr(Vault, "conceal", refuse)
+        page = await visitor.send(first, "/", secret="x" * 1001, passphrase="abcd")
+    summary = page.find("summary").text
+    assert "So long a text is not sent back" in summary
+    assert "What you have written is still here" not in summary
+    assert page.form("/").fields["secret"] == ""
+    assert page.form("/").fields["passphrase"] == "abcd"
+
+
+async def test_other_fields_do_not_come_back_several_times_their_size(visitor: Reader) -> None:
+    first = await visitor.open("/")
+    long = '"' * 90_000
+    for name in ("passphrase", "once", "ttl", "length", "kind"):
+        page = await visitor.send(first, "/", **{"secret": "", name: long})
+        assert page.status == 400
+        assert len(page.answer.content) < len(first.answer.content) + 2_000, name
 
 
 async def test_everything_typed_stays(visitor: Reader) -> None:

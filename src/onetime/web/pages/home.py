@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import segno
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 # Seconds; what the operator does not allow is left out.
 LIFETIMES = (3_600, 4 * 3_600, 86_400, 3 * 86_400, 7 * 86_400, 14 * 86_400, 30 * 86_400)
 
+# Characters of a passphrase that is shown again; whoever sends more has pasted something else.
+LONGEST_SHOWN = 1_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
     """What is in the form, and what is shown in it again when something has to be corrected.
 
     The passphrase is kept too: the page holds the secret itself, so it protects nothing to leave it out, and a sender who
-    does not notice that it is gone makes a link without one.
+    does not notice that it is gone makes a link without one. What is far from being accepted is not sent back: escaped, it
+    would be several times its size.
     """
 
     secret: str = ""
@@ -43,8 +47,17 @@ class Typed:
     passphrase: str = ""
     once: str = ""
 
+    def within(self, most_bytes: int) -> Typed:
+        """Without a text above the limit."""
+        return replace(
+            self,
+            secret=self.secret if _size(self.secret) <= most_bytes else "",
+            passphrase=self.passphrase if len(self.passphrase) <= LONGEST_SHOWN else "",
+        )
+
     @classmethod
     def of(cls, form: Form) -> Typed:
+        once = form.text("once")
         return cls(
             secret=form.multiline("secret"),
             generate=form.text("kind") == "generate",
@@ -53,7 +66,7 @@ class Typed:
             unambiguous=form.text("unambiguous") == "yes",
             ttl=form.text("ttl"),
             passphrase=form.text("passphrase"),
-            once=form.text("once"),
+            once=once if re.fullmatch(r"[0-9a-f]{32}", once) else "",
         )
 
 
@@ -79,7 +92,7 @@ async def _conceal(call: Call, given: Form, typed: Typed) -> Concealed:
     wish = Wish(
         ttl=given.integer("ttl", default=vault.terms.default_ttl),
         passphrase=typed.passphrase,
-        once=bytes.fromhex(typed.once) if re.fullmatch(r"[0-9a-f]{32}", typed.once) else b"",
+        once=bytes.fromhex(typed.once),
     )
     if not typed.generate:
         return await vault.conceal(typed.secret, wish, caller=call.caller)
@@ -95,6 +108,7 @@ def _page(call: Call, typed: Typed, error: OnetimeError | None = None) -> Answer
     terms = call.app.vault.terms
     lifetimes = _lifetimes(terms)
     ttl = int(typed.ttl) if typed.ttl in map(str, lifetimes) else terms.default_ttl
+    shown = typed.within(terms.max_secret_bytes)
     wait = errors.retry_after(error) if error else None
     headers: Headers = [(b"retry-after", str(wait).encode())] if wait is not None else []
     return render(
@@ -110,10 +124,11 @@ def _page(call: Call, typed: Typed, error: OnetimeError | None = None) -> Answer
         rule=error.rule if isinstance(error, Invalid) else "",
         once=typed.once or secrets.token_hex(16),
         shortest=SHORTEST_PASSPHRASE,
-        size_bytes=len(typed.secret.encode(errors="replace")),
+        size_bytes=_size(typed.secret),
         terms=terms,
         ttl=ttl,
-        typed=typed,
+        typed=shown,
+        whole=shown == typed,
         wait=wait,
     )
 
@@ -130,6 +145,10 @@ def _result(call: Call, concealed: Concealed) -> Answer:
         receipt=concealed.receipt,
         value=concealed.value,
     )
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="replace"))
 
 
 def _lifetimes(terms: Terms) -> list[int]:
