@@ -44,7 +44,9 @@ SMALL = """() => [...document.querySelectorAll(
 }).map((each) => `${each.outerHTML.slice(0, 100)} ${each.getBoundingClientRect().height}`)"""
 
 # Two sentences without a blank between them, as they are seen; of what somebody wrote, that is their business.
-GLUED = r"""() => [...document.querySelectorAll('main :is(p, li, dd, h1, h2)')].map(
+GLUED = r"""() => [...document.querySelectorAll('main :is(p, li, dd, h1, h2)')].filter(
+    (each) => each.checkVisibility()
+).map(
     (each) => each.innerText
 ).filter((text) => /[\p{L}\d)][.?:]\p{Lu}\p{Ll}/u.test(text))"""
 
