@@ -120,3 +120,31 @@ def test_a_request_that_does_not_end_is_cut_off(tmp_path: Path) -> None:
         assert b"200 OK" not in read_all(connection)
     finally:
         server.kill()
+
+
+def test_clients_that_are_slow_do_not_hold_up_the_end(tmp_path: Path) -> None:
+    """Those of every kind, with a drain time of a second."""
+    settings = {"ONETIME_MAX_SECRET_BYTES": "8000000"}
+    command = (sys.executable, "-c", HURRIED, "serve")
+    server = Server(tmp_path, settings, command=command).start()
+    try:
+        key = server.ready().share("x" * 8_000_000)
+        unread = (
+            f"POST /api/v1/secret/{key} HTTP/1.1\r\nHost: localhost\r\n"
+            "Content-Length: 13\r\n\r\ncontinue=true"
+        )
+        with contextlib.ExitStack() as stack:
+            for content in (b"", b"GET / HTTP/1.1\r\nX-Word: ", unread.encode()):
+                connection = stack.enter_context(server.connect())
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.sendall(content)
+            stack.enter_context(begin(server, 1))
+            until(
+                lambda: [each for each in server.log() if each.get("route", "").endswith("{key}")]
+            )
+            since = time.monotonic()
+            server.send(signal.SIGTERM)
+            assert server.wait() == 0
+            assert 0.9 < time.monotonic() - since < DRAIN_SECONDS / 2
+    finally:
+        server.kill()
