@@ -80,14 +80,14 @@ def test_an_installation_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_what_others_can_read(server: Server) -> None:
-    (server.data / "root.key").chmod(0o640)
+    (server.data / "vault.db").chmod(0o640)
     server.data.chmod(0o755)
     code, lines = check(server.data)
     assert code == 1
-    key = server.data / "root.key"
+    vault = server.data / "vault.db"
     assert wrong(lines) == [
         f"{server.data} can be read by others (mode 755); cure: chmod go= {server.data}",
-        f"{key} can be read by others (mode 640); cure: chmod go= {key}",
+        f"{vault} can be read by others (mode 640); cure: chmod go= {vault}",
     ]
 
 
