@@ -204,6 +204,7 @@ def test_a_root_key_is_changed_as_the_page_of_operators_says(tmp_path: Path) -> 
         assert server.wait() == 0
     old_key = (server.data / "root.key").rename(server.data / "old.key")
     (server.data / "root.key").write_text(f"{secrets.token_hex(32)}\n")
+    (server.data / "root.key").chmod(0o600)
     with serving(tmp_path, {"ONETIME_OLD_ROOT_KEYS_FILE": str(old_key)}) as server:
         after = server.share("sealed with the new key")
         assert server.reveal(before).json()["value"] == "sealed with the old key"
