@@ -46,7 +46,7 @@ BODILESS = frozenset({204, 304})
 DRAWN_IDS = 256
 
 # What is still read of a refused body, so that a client which writes before it listens sees the refusal.
-MOST_DRAINED = 1024 * 1024
+MOST_DRAINED = 16 * 1024 * 1024
 DRAIN_SECONDS = 2.0
 
 # Paths that a balancer asks by the machine's address, whatever the public name is.
