@@ -85,7 +85,7 @@ format: $(VENV)/.dev
 	@$(BIN)/ruff format
 
 # Full counts: the tests that have rounds, with all of them, then the black-box checker.
-faults: $(VENV)/.dev
+faults: $(VENV)/.dev .venv-clients/.ready tests/js/node_modules/.ready
 	@echo "Time budget: $(FAULTS_MINUTES) minutes on 2 cores."
 	@PYTHONHASHSEED=0 TEST_ROUNDS=full TEST_MINUTES=$(RACES_MINUTES) \
 		$(BIN)/python -m pytest -m rounds -o faulthandler_timeout=0
