@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -258,7 +259,7 @@ def tables(figures: Figures) -> str:
         f"(above a few percent: measure again on a quieter machine). {figures.answers:,} answers were checked; none was wrong."
     )
     parts += [
-        honest,
+        textwrap.fill(honest, 120),
         table(
             ["", "found", "must be", "aim", "verdict"], [each.row() for each in targets(figures)]
         ),
