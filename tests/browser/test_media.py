@@ -32,6 +32,7 @@ def reveal(visitor: Visitor, place: Place, secret: str = SECRET) -> None:
     visitor.open(f"secret/{place.share(secret)[0]}")
     visitor.send("#show")
     visitor.page.wait_for_selector("pre#secret")
+    visitor.page.wait_for_load_state()  # its script has run
 
 
 def test_paper_holds_the_secret_alone(visitor: Visitor, place: Place) -> None:
@@ -154,6 +155,7 @@ def test_what_was_generated_or_written_is_wiped_when_the_page_is_left(visit: Vis
         visitor.page.click("label[for=kind-generate]")
         visitor.send()
         value = visitor.page.locator("#value").text_content()
+        visitor.page.wait_for_load_state()  # its script has run
         assert value
         assert value not in visitor.page.evaluate(WIPED)
 
