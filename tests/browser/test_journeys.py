@@ -293,6 +293,7 @@ def test_back_after_the_secret_shows_nothing_of_it(returning: Visitor, place: Pl
     returning.open(f"secret/{key}")
     reveal(returning)
     assert shown(returning) == SECRET
+    returning.page.wait_for_load_state()  # its script has run
     returning.page.click("text='Answer with a secret of your own'")
     returning.page.wait_for_selector("#share")
     back(returning)
@@ -322,6 +323,7 @@ def test_back_after_another_page_shows_no_generated_password(
     returning.send()
     value = returning.page.locator("#value").text_content()
     assert value
+    returning.page.wait_for_load_state()  # its script has run
     returning.page.click("text='Share another secret'")
     returning.page.wait_for_selector("#share")
     back(returning)
