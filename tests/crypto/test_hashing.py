@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onetime.crypto import hashing
-from onetime.crypto.hashing import DEFAULT_COST, Cost, Hasher, argon2id, has_unassigned, normal
+from onetime.crypto.hashing import DEFAULT_COST, Cost, Hasher, argon2id
+from onetime.crypto.passphrase import LONGEST_SPELLING, has_unassigned, normal
 from onetime.errors import Invalid, Unavailable
 
 QUICK = Cost(passes=1, lanes=1, memory_kib=32)
@@ -89,7 +90,7 @@ def test_nothing_is_trimmed_or_folded(one: str, two: str) -> None:
     assert argon2id(normal(one), SALT, QUICK) != argon2id(normal(two), SALT, QUICK)
 
 
-@given(st.text(st.characters(codec="utf-8"), max_size=hashing.LONGEST_SPELLING))
+@given(st.text(st.characters(codec="utf-8"), max_size=LONGEST_SPELLING))
 def test_normalising_twice_changes_nothing(passphrase: str) -> None:
     assert normal(normal(passphrase)) == normal(passphrase)
 
@@ -122,7 +123,7 @@ def test_no_spelling_of_128_characters_is_too_long_to_be_normalised() -> None:
     longest = max(
         len(unicodedata.normalize("NFD", chr(point))) for point in range(sys.maxunicode + 1)
     )
-    assert longest * 128 <= hashing.LONGEST_SPELLING
+    assert longest * 128 <= LONGEST_SPELLING
     assert normal("\u1f82" * 128) == normal(unicodedata.normalize("NFD", "\u1f82" * 128))
 
 

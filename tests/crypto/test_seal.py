@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from onetime.crypto import ids, seal
-from onetime.crypto.hashing import Cost, argon2id, normal
+from onetime.crypto.hashing import Cost, argon2id
 from onetime.crypto.keyring import RootKey
+from onetime.crypto.passphrase import normal
 from onetime.errors import Undecryptable
 from tests.crypto import vectors
 from tests.crypto.by_hand import Sealed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from onetime.core.generate import generate
 from onetime.crypto import ids, seal
-from onetime.crypto.hashing import has_unassigned, normal
+from onetime.crypto.passphrase import has_unassigned, normal
 from onetime.errors import (
     Invalid,
     NotFound,

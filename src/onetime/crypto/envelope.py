@@ -35,8 +35,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from onetime.crypto.hashing import has_unassigned, normal
 from onetime.crypto.keyring import hkdf
+from onetime.crypto.passphrase import has_unassigned, normal
 from onetime.errors import Invalid, Undecryptable
 
 VERSION = 1

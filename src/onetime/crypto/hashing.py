@@ -7,7 +7,6 @@ of them is bounded: at `cost.memory_kib` a hash, more at once would let a strang
 from __future__ import annotations
 
 import asyncio
-import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,14 +15,10 @@ from dataclasses import dataclass
 from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret_raw
 
-from onetime.errors import Invalid, Unavailable
+from onetime.crypto.passphrase import normal
+from onetime.errors import Unavailable
 
 HASH_BYTES = 32
-
-# Code points before NFC. Normalising takes time that grows with the square of a run of combining marks (40,000 of them: three
-# seconds), so what is too long is not even normalised. One code point of NFC has at most four in any other spelling, so
-# nothing of up to 128 is refused here.
-LONGEST_SPELLING = 4 * 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,28 +98,3 @@ def argon2id(passphrase: str, salt: bytes, cost: Cost) -> bytes:
         )
     except HashingError as error:
         raise Unavailable(f"A passphrase could not be hashed: {error}") from None
-
-
-def normal(passphrase: str) -> str:
-    """NFC, so that composed and decomposed spellings are one passphrase. Nothing is trimmed or folded.
-
-    Raises:
-        Invalid: unpaired surrogates ("malformed"), or far too long ("too_long").
-    """
-    if len(passphrase) > LONGEST_SPELLING:
-        raise Invalid("passphrase", "The passphrase is too long", rule="too_long")
-    try:
-        passphrase.encode()
-    except UnicodeEncodeError:
-        raise Invalid("passphrase", "The passphrase is not valid Unicode") from None
-    return unicodedata.normalize("NFC", passphrase)
-
-
-def has_unassigned(passphrase: str) -> bool:
-    """Code points that this Unicode version does not know may normalise differently in another: refused when set.
-
-    Noncharacters are among them; private use is not.
-
-    Source: RFC 8264, section 9.10.
-    """
-    return any(unicodedata.category(letter) == "Cn" for letter in passphrase)
