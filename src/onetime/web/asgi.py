@@ -136,6 +136,7 @@ class Web:
             values={},
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
+            header_lines=scope["headers"],
             peer=(scope.get("client") or ("",))[0],
             caller=GUEST,
             origin=self._origin,

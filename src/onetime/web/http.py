@@ -7,7 +7,7 @@ are msgspec's structs, which take a third of a dataclass's time to make.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,6 +29,7 @@ Headers = list[tuple[bytes, bytes]]
 JSON = b"application/json; charset=utf-8"
 HTML = b"text/html; charset=utf-8"
 TEXT = b"text/plain; charset=utf-8"
+OCTETS = b"application/octet-stream"
 
 
 _as_json = msgspec.json.Encoder().encode
@@ -47,8 +48,9 @@ class Call(Struct, kw_only=True):
     """One request.
 
     `path` is below the base path and percent-decoded; `values` are the parts of it that the route names. `route` is the
-    template that matched, the only form of the path that may be logged. `peer` is the address of the other end of the
-    connection, empty for a socket file; `caller` says more.
+    template that matched, the only form of the path that may be logged. `headers` holds the last of each name,
+    `header_lines` all of them. `peer` is the address of the other end of the connection, empty for a socket file; `caller`
+    says more.
     """
 
     app: App
@@ -58,6 +60,7 @@ class Call(Struct, kw_only=True):
     values: Mapping[str, str]
     query: str
     headers: Mapping[bytes, bytes]
+    header_lines: Iterable[tuple[bytes, bytes]]
     peer: str
     caller: Caller
     origin: str
@@ -79,15 +82,16 @@ class Call(Struct, kw_only=True):
         """Whether the body has been read, so that the connection may be used again."""
         return self._body is not None
 
-    async def body(self) -> bytes:
-        """The whole body, read once and kept.
+    async def body(self, limit: int | None = None) -> bytes:
+        """The whole body, read once and kept. `limit` in bytes; None: what the largest allowed secret can need.
 
         Raises:
-            TooLarge: it is, or says it is, larger than any allowed secret can make it; the rest is not read.
+            TooLarge: it is, or says it is, larger; the rest is not read.
         """
         if self._body is not None:
             return self._body
-        limit = self.app.body_limit
+        if limit is None:
+            limit = self.app.body_limit
         said = self.headers.get(b"content-length", b"0")
         if not said.isdigit() or int(said) > limit:
             raise TooLarge("body", limit_bytes=limit)
