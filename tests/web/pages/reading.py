@@ -45,13 +45,16 @@ class Element:
 
 
 class Page(HTMLParser):
-    """Elements in their order, each with its text; forms with what they would send."""
+    """Elements in their order, each with its text; forms with what they would send. `inert`: those in templates, which nobody
+    sees and nothing uses until a script takes them.
+    """
 
     def __init__(self, answer: httpx2.Response) -> None:
         super().__init__(convert_charrefs=True)
         self.answer = answer
         self.status = answer.status_code
         self.elements: list[Element] = []
+        self.inert: list[Element] = []
         self.forms: list[Form] = []
         self._open: list[Element] = []
         self._select = ""
@@ -63,17 +66,19 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         inside = tuple(each.tag for each in self._open)
         element = Element(tag, {name: value or "" for name, value in attrs}, inside)
-        self.elements.append(element)
+        is_inert = "template" in inside
+        (self.inert if is_inert else self.elements).append(element)
         self._starts = tag in {"pre", "textarea"}
         if tag not in VOID:
             self._open.append(element)
-        self._field(element)
+        if not is_inert:
+            self._field(element)
 
     def handle_endtag(self, tag: str) -> None:
         while self._open and self._open.pop().tag != tag:
             pass
         self._starts = False
-        if tag == "textarea":
+        if tag == "textarea" and not any(each.tag == "template" for each in self._open):
             element = next(each for each in reversed(self.elements) if each.tag == "textarea")
             if "name" in element.attributes:
                 self.forms[-1].fields[element.attributes["name"]] = element.text
@@ -82,7 +87,9 @@ class Page(HTMLParser):
         # HTML standard, 13.2.6.4.7: a line feed right after <pre> or <textarea> is dropped.
         text = data.removeprefix("\n") if self._starts else data
         self._starts = False
-        for element in self._open:
+        tags = [each.tag for each in self._open]
+        outermost = tags.index("template") if "template" in tags else 0
+        for element in self._open[outermost:]:
             element.text += text
 
     def _field(self, element: Element) -> None:

@@ -65,7 +65,7 @@ async def pages(tmp_path: Path) -> dict[str, Page]:
 
 async def test_nothing_is_inline(pages: dict[str, Page]) -> None:
     for name, page in pages.items():
-        for element in page.elements:
+        for element in (*page.elements, *page.inert):
             assert "style" not in element.attributes, name
             assert element.tag != "style", name
             assert not [each for each in element.attributes if each.startswith("on")], name
@@ -78,7 +78,7 @@ async def test_nothing_is_inline(pages: dict[str, Page]) -> None:
 async def test_what_is_secret_leaks_nothing_to_the_browsers_helpers(pages: dict[str, Page]) -> None:
     seen = set()
     for name, page in pages.items():
-        for element in page.elements:
+        for element in (*page.elements, *page.inert):
             is_secret = element.tag in {"textarea", "pre"} or (
                 element.tag == "input" and element.attributes.get("type") == "password"
             )
@@ -98,9 +98,10 @@ async def test_a_secret_stands_nowhere_else(pages: dict[str, Page]) -> None:
 
 async def test_ids_are_there_once_and_references_have_their_end(pages: dict[str, Page]) -> None:
     for name, page in pages.items():
-        ids = [each.attributes["id"] for each in page.elements if "id" in each.attributes]
+        elements = (*page.elements, *page.inert)
+        ids = [each.attributes["id"] for each in elements if "id" in each.attributes]
         assert len(ids) == len(set(ids)), name
-        for element in page.elements:
+        for element in elements:
             for attribute in ("for", "aria-describedby", "aria-labelledby", "aria-controls"):
                 for target in element.attributes.get(attribute, "").split():
                     assert target in ids, (name, attribute, target)
@@ -110,8 +111,9 @@ async def test_ids_are_there_once_and_references_have_their_end(pages: dict[str,
 
 async def test_every_control_has_a_name(pages: dict[str, Page]) -> None:
     for name, page in pages.items():
-        labels = {each.attributes.get("for") for each in page.all("label")}
-        for element in page.elements:
+        elements = (*page.elements, *page.inert)
+        labels = {each.attributes.get("for") for each in elements if each.tag == "label"}
+        for element in elements:
             if element.tag not in {"input", "textarea", "select"}:
                 continue
             attributes = element.attributes

@@ -13,6 +13,7 @@ export function offerToShow() {
     // A field of another type may be kept by the browser as ordinary text.
     input.form?.addEventListener("submit", () => {
       input.type = "password";
+      button.setAttribute("aria-pressed", "false");
     });
   }
 }
