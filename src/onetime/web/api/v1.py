@@ -98,6 +98,31 @@ class ReceiptWords(Struct):
     secret_value: str | UnsetType
 
 
+class StatusWords(Struct):
+    status: str
+    locale: str
+
+
+class ValueWords(Struct):
+    value: str
+    secret_key: str
+    share_domain: str
+
+
+class BurnWords(Struct):
+    state: ReceiptWords
+    secret_shortkey: str
+
+
+class MessageWords(Struct):
+    message: str
+
+
+class UnknownWords(Struct):
+    secret_key: str
+    message: str
+
+
 # Handlers, in the order of the routes
 
 
@@ -106,7 +131,7 @@ async def status(call: Call) -> Answer:
     asked = call.query and (await call.parameters()).get("locale")
     language = i18n.find(asked) if isinstance(asked, str) else None
     language = language or i18n.preferred(call.header("accept-language"))
-    return json_answer({"status": "nominal", "locale": language.code})
+    return json_answer(StatusWords("nominal", language.code))
 
 
 async def needs_account(_call: Call) -> Answer:
@@ -144,7 +169,7 @@ async def reveal(call: Call) -> Answer:
     value = await call.app.vault.reveal(
         key, passphrase=_text(given, "passphrase"), caller=call.caller
     )
-    return json_answer({"value": value, "secret_key": key, "share_domain": call.base})
+    return json_answer(ValueWords(value, key, call.base))
 
 
 async def receipt(call: Call) -> Answer:
@@ -166,7 +191,7 @@ async def burn(call: Call) -> Answer:
     before = await vault.receipt(key)
     after = await vault.burn_by_receipt(key, passphrase=passphrase, caller=call.caller)
     short = (before.secret_key or "")[:SHORT_KEY]
-    return json_answer({"state": _receipt(call, after), "secret_shortkey": short})
+    return json_answer(BurnWords(_receipt(call, after), short))
 
 
 async def post_recent(call: Call) -> Answer:
@@ -350,7 +375,7 @@ def on_error(call: Call, error: OnetimeError) -> Answer:
             return _refuse(UNEXPECTED, waits)
         case Unavailable():
             headers: Headers = [(b"x-ots-intended-status", b"503"), *waits]
-            return json_answer({"message": TRY_AGAIN}, status=503, headers=headers)
+            return json_answer(MessageWords(TRY_AGAIN), status=503, headers=headers)
         case Invalid():
             return _invalid(error)
         case _:
@@ -361,14 +386,14 @@ def _invalid(error: Invalid) -> Answer:
     match error:
         case TooLarge(field="body"):
             text = f"The request body exceeds the maximum size of {error.limit_bytes} bytes"
-            return json_answer({"message": text}, status=413)
+            return json_answer(MessageWords(text), status=413)
         case TooLarge():
             text = f"Secret value exceeds the maximum size of {error.limit_bytes} bytes"
             return _refuse(text)
         case Invalid(field="body", rule="not_an_object"):
             return _refuse("Incorrect payload format")
         case Invalid(field="body"):
-            return json_answer({"message": str(error)}, status=400)
+            return json_answer(MessageWords(str(error)), status=400)
         case Invalid(field="secret", rule="empty"):
             return _refuse("You did not provide anything to share")
         case Invalid(field="length", rule="too_long"):
@@ -387,10 +412,10 @@ def _unknown(call: Call) -> Answer:
     """The same for what never was, was read, burned or has expired, and for a wrong passphrase."""
     key = call.values.get("key", "")
     if not _can_be_key(key):
-        return json_answer({"message": "Not Found"}, status=404)
-    return json_answer({"secret_key": key, "message": "Unknown secret"}, status=404)
+        return json_answer(MessageWords("Not Found"), status=404)
+    return json_answer(UnknownWords(key, "Unknown secret"), status=404)
 
 
 def _refuse(message: str, waits: Headers | None = None, *, intended: bytes = b"400") -> Answer:
     headers = [(b"x-ots-intended-status", intended), *(waits or ())]
-    return json_answer({"message": message}, status=404, headers=headers)
+    return json_answer(MessageWords(message), status=404, headers=headers)
