@@ -55,6 +55,7 @@ GOOD = [
     ("MAX_SECRET_BYTES", "1", 1),
     ("MIN_TTL", "1", 1),
     ("METRICS", "on", True),
+    ("REVEAL_WINDOW", "0", 0),
 ]
 
 BAD = [
@@ -102,6 +103,7 @@ BAD = [
     ("OPERATOR_CONTACT", "http://example.org/", "must be an e-mail address or an https URL"),
     ("TERMS_FILE", "/nowhere/terms.txt", "cannot read /nowhere/terms.txt: No such file"),
     ("MAX_SECRET_BYTES", "0", "0 is less than 1"),
+    ("REVEAL_WINDOW", "3601", "3601 is more than 3600"),
     ("METRICS", "yes", "must be on or off"),
 ]
 

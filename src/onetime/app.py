@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from onetime.core.envelope import Envelopes
 from onetime.core.limits import Limits
 from onetime.core.vault import Terms, Vault
 from onetime.crypto.hashing import Hasher
@@ -38,6 +39,7 @@ class App:
     store: VaultStore
     hasher: Hasher
     vault: Vault
+    envelopes: Envelopes
     metrics: Metrics
     log: Log
 
@@ -89,6 +91,7 @@ async def build(
             store=store,
             hasher=hasher,
             vault=Vault(store, keyring, hasher, limits, terms),
+            envelopes=Envelopes(store, limits, terms, reveal_window=settings.reveal_window),
             metrics=Metrics(),
             log=log,
         )

@@ -8,7 +8,9 @@
     ├── NotFound            never was, revealed, burned or expired: callers cannot tell which
     ├── WrongPassphrase     the secret is there and stays there
     ├── Conflict            taken, or changed by somebody else meanwhile
+    │   └── Claimed         ... opened by another device: too late to open or burn it
     ├── RateLimited         `retry_after` seconds from now it may work
+    │   └── Closed          ... never: too many passphrases were wrong
     ├── Disabled            the operator has switched this off
     ├── Undecryptable       no configured key opens it; nothing was consumed
     ├── Unavailable         the store did not answer; safe to try again
@@ -78,6 +80,13 @@ class Conflict(OnetimeError):
     code = "conflict"
 
 
+class Claimed(Conflict):
+    code = "claimed"
+
+    def __init__(self) -> None:
+        super().__init__("Someone has opened it")
+
+
 class RateLimited(OnetimeError):
     """`budget` names the row of `core.limits`; without `retry_after` it does not end by waiting."""
 
@@ -87,6 +96,13 @@ class RateLimited(OnetimeError):
         super().__init__(f"The budget {budget} is spent")
         self.budget = budget
         self.retry_after = retry_after
+
+
+class Closed(RateLimited):
+    code = "closed"
+
+    def __init__(self) -> None:
+        super().__init__("passphrase total", retry_after=None)
 
 
 class Disabled(OnetimeError):

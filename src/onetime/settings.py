@@ -239,6 +239,13 @@ class Settings:
     anonymous_max_ttl: int = knob(
         7 * 86_400, _integer, "Longest life for senders without an account.", least=1
     )
+    reveal_window: int = knob(
+        600,
+        _integer,
+        "Seconds in which the device that opened an end-to-end secret may fetch it again; 0: once only.",
+        least=0,
+        most=3600,
+    )
     metrics: bool = knob(
         False, _switch, "Serve /metrics, to callers on loopback. It counts and names no one."
     )

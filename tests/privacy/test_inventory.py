@@ -182,12 +182,16 @@ def test_no_page_or_script_stores_anything_in_the_browser() -> None:
 
 # Rules
 
+# It goes in the step in which the receipt with its number goes.
+WITH_RECEIPT = "envelope"
+
 RULED = sorted(
     {
         field.name.split(".")[0]
         for field in FIELDS
         if field.place is Place.VAULT and field.category.rule.until
     }
+    - {WITH_RECEIPT}
 )
 
 
@@ -234,7 +238,8 @@ def _filled(db: sqlite3.Connection, table: str, marker: bytes, ends_at: int) -> 
     values: dict[str, object] = {}
     for _, name, kind, _, _, _ in db.execute(f"PRAGMA table_info({table})"):
         values[name] = {"BLOB": marker + name.encode(), "TEXT": "conceal"}.get(kind, 1)
-    values["expires_at"] = ends_at
+    if "expires_at" in values:
+        values["expires_at"] = ends_at
     marks = ", ".join("?" * len(values))
     db.execute(
         f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})",  # noqa: S608
@@ -258,6 +263,27 @@ async def test_what_is_over_is_in_no_file_when_the_rule_says_so(table: str, tmp_
         assert canary.search(looked_for, canary.read(settings.data_dir))
 
         now += 100 + rule_of(table).seconds
+        await app.store.sweep()
+        await app.store.scrub()
+
+        assert canary.search(looked_for, canary.read(settings.data_dir)) == []
+
+
+async def test_what_an_envelope_has_beside_its_receipt_goes_with_it(tmp_path: Path) -> None:
+    now = 2_000_000_000
+    marker = os.urandom(32)
+    settings = Settings(data_dir=tmp_path / "data", disk_reserve=0)
+    clock: Callable[[], float] = lambda: now  # noqa: E731
+    async with build(settings, clock=clock) as app:
+        await app.store.scrub()
+        with closing(sqlite3.connect(settings.data_dir / "vault.db")) as db:
+            _filled(db, "receipt", b"", now + 100)
+            _filled(db, WITH_RECEIPT, marker, now + 100)
+            db.commit()
+        looked_for = {"row": marker}
+        assert canary.search(looked_for, canary.read(settings.data_dir))
+
+        now += 100 + rule_of("receipt").seconds
         await app.store.sweep()
         await app.store.scrub()
 

@@ -20,7 +20,8 @@ from onetime.storage.port import Stored, VaultStore
 from onetime.storage.vault.eraser import KEY_BYTES, PADDING_BYTES, SLOTS
 from onetime.storage.vault.schema import MIGRATIONS, integrity
 from onetime.storage.vault.sqlite import SqliteVault
-from onetime.storage.vault.steps import SWEEP_BYTES, Transaction
+from onetime.storage.vault.steps import SWEEP_BYTES
+from onetime.storage.vault.transaction import Transaction
 from tests.needs import root
 from tests.rounds import rounds
 from tests.storage.adapters import (

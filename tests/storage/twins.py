@@ -14,7 +14,8 @@ from onetime.storage.batch import Operation
 from onetime.storage.port import Debit, Debited, StoredSecret
 from onetime.storage.vault.eraser import Eraser
 from onetime.storage.vault.sqlite import SqliteVault
-from onetime.storage.vault.steps import Transaction, end
+from onetime.storage.vault.steps import take
+from onetime.storage.vault.transaction import Transaction
 
 WHOLE = """SELECT number, kind, has_passphrase, created_at, secret_expires_at, head, body
 FROM receipt JOIN secret USING (number) WHERE secret_id = ? AND state = 'new' AND secret_expires_at > ?"""
@@ -127,7 +128,7 @@ class _SetWise:
 
     def __call__(self, tx: Transaction) -> StoredSecret | None:
         if not self.rows:
-            self.rows |= {each: end(tx, each, State.REVEALED, ()) for each in self.wanted}
+            self.rows |= {each: take(tx, each, b"", ()) for each in self.wanted}
         return self.rows[self.secret_id]
 
 
@@ -261,7 +262,7 @@ class ForgetsTheDead(SqliteVault):
         self, secret_id: bytes, *, proof: bytes = b"", refund: Sequence[Debit] = ()
     ) -> StoredSecret | None:
         def operation(tx: Transaction) -> StoredSecret | None:
-            found = end(tx, secret_id, State.REVEALED, refund, proof)
+            found = take(tx, secret_id, proof, refund)
             tx.run("DELETE FROM receipt WHERE secret_id = ?", secret_id)
             return found
 

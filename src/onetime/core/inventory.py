@@ -257,7 +257,10 @@ ABSENT = (
 # What this program cannot promise.
 BEYOND = (
     msgid(
-        "The server encrypts: it sees the text and the passphrase while it takes a secret in and while it hands it over."
+        "Without JavaScript, and for programs that leave encrypting to it, the server sees the text and the passphrase while it takes a secret in and while it hands it over."
+    ),
+    msgid(
+        "What your browser encrypts the server cannot read; it learns how large it is about, when it was made and opened, and whether it has a passphrase."
     ),
     msgid("A proxy or a host in front of this program may keep logs of its own."),
 )
@@ -303,7 +306,7 @@ VAULT_FIELDS = (
         number=NUMBER,
         shard=msgid("The last four characters of both keys, as a number"),
         kind=msgid("Typed in or generated"),
-        state=msgid("New, opened, burned or out of time"),
+        state=msgid("New, handed out, opened, burned or out of time"),
         has_passphrase=msgid("Whether there is a passphrase"),
         created_at=msgid("When it was made"),
         secret_expires_at=msgid("When the secret ends"),
@@ -327,6 +330,24 @@ VAULT_FIELDS = (
         WRAPPED,
         prefix="receipt.",
         wrapped=msgid("The secret's key, for the receipt's page"),
+    ),
+    *_fields(
+        Place.VAULT,
+        RECEIPT,
+        prefix="envelope.",
+        number=NUMBER,
+        window_ends_at=msgid("Until when the device that opened it may fetch it again"),
+        acknowledged_at=msgid("When the recipient's device confirmed it"),
+        locked_until=msgid("Until when no passphrase is tried"),
+        woken=msgid("Whether that time was given again, because the service stood still"),
+    ),
+    *_fields(
+        Place.VAULT,
+        RECEIPT,
+        HASHED,
+        prefix="envelope.",
+        open_hash=msgid("What proves that a reader has the link and the passphrase"),
+        claim_hash=msgid("A random number made by the device that opened it"),
     ),
     *_fields(
         Place.VAULT,
@@ -399,6 +420,7 @@ VAULT_FIELDS = (
         one=msgid("The number 1: there is one row"),
         schema_version=msgid("The form of the tables"),
         verifier=msgid("Proves that the root key is the right one; tells nothing about it"),
+        awake_at=msgid("When the service last swept, so that it knows when it stood still"),
     ),
     *_fields(
         Place.VAULT,

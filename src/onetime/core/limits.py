@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onetime.errors import RateLimited
-from onetime.storage.port import Budget, Debit
+from onetime.storage.port import Budget, Debit, Tries
 
 if TYPE_CHECKING:
     from onetime.model import Caller
@@ -36,6 +36,9 @@ BUDGETS = {
 # minutes, and has spent it within the hour; a four-digit number is then guessed with a chance of 1 in 100.
 # docs/passphrases.md has the arithmetic.
 PASSPHRASE_TOTAL = 100
+
+# Wrong open proofs at one end-to-end secret. Nobody guesses without the link, so it has no budgets of networks.
+ENVELOPE_TRIES = Tries(free=10, lock=60, longest_lock=3600, total=100)
 
 
 class Limits:

@@ -74,6 +74,21 @@ class Terms:
     default_ttl: int
     max_ttl: int
 
+    def grant(self, ttl: int | None, *, clamp: bool = False) -> int:
+        """The lifetime for what was asked for. `clamp`: the nearest that is allowed, instead of a refusal.
+
+        Raises:
+            Invalid: `ttl` is "too_short" or "too_long".
+        """
+        asked = self.default_ttl if ttl is None else ttl
+        if clamp or ttl is None:
+            return max(self.min_ttl, min(asked, self.max_ttl))
+        if asked < self.min_ttl:
+            raise Invalid("ttl", f"At least {self.min_ttl} seconds", rule="too_short")
+        if asked > self.max_ttl:
+            raise Invalid("ttl", f"At most {self.max_ttl} seconds", rule="too_long")
+        return asked
+
 
 class Vault:
     def __init__(
@@ -256,21 +271,10 @@ class Vault:
                 "passphrase", "It has characters that Unicode does not know", rule="unassigned"
             )
 
-    def _ttl(self, wish: Wish) -> int:
-        terms = self.terms
-        ttl = terms.default_ttl if wish.ttl is None else wish.ttl
-        if wish.clamp or wish.ttl is None:
-            return max(terms.min_ttl, min(ttl, terms.max_ttl))
-        if ttl < terms.min_ttl:
-            raise Invalid("ttl", f"At least {terms.min_ttl} seconds", rule="too_short")
-        if ttl > terms.max_ttl:
-            raise Invalid("ttl", f"At most {terms.max_ttl} seconds", rule="too_long")
-        return ttl
-
     async def _put(
         self, plaintext: bytes, kind: Kind, wish: Wish, caller: Caller, asked: bytes
     ) -> Concealed:
-        ttl = self._ttl(wish)
+        ttl = self.terms.grant(wish.ttl, clamp=wish.clamp)
         if wish.once and len(wish.once) < SHORTEST_ONCE:
             raise Invalid("once", f"At least {SHORTEST_ONCE} bytes", rule="too_short")
         await self._limits.count("create", caller)

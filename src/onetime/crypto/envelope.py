@@ -290,9 +290,22 @@ def body_size(header: Header) -> int:
     Raises:
         Invalid: as `header_line`.
     """
-    padded = padded_size(len(header_line(header)) + header.length)
+    return sealed_size(len(header_line(header)) + header.length)
+
+
+def sealed_size(inside: int) -> int:
+    """The bytes of a body for so many of header line and content."""
+    padded = padded_size(inside)
     records = -(-padded // DATA_BYTES)
     return SALT_BYTES + len(HEAD) + padded + records * (1 + TAG_BYTES)
+
+
+def is_body(body: bytes) -> bool:
+    """Whether it can be one, as far as can be seen without a key: an exact head, and one of the padded sizes."""
+    start = SALT_BYTES + len(HEAD)
+    records = -(-(len(body) - start) // RECORD_BYTES)
+    padded = len(body) - start - records * (1 + TAG_BYTES)
+    return body[SALT_BYTES:start] == HEAD and padded == padded_size(padded)
 
 
 def seal(content_key: bytes, header: Header, content: bytes, *, salt: bytes | None = None) -> bytes:

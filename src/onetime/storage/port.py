@@ -23,6 +23,7 @@ The values are msgspec's structs: several are made for each request, and a froze
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -30,14 +31,17 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onetime.model import Kind, State
+    from onetime.model import Handed, Kind, Settled, State
 
 
 class NewSecret(Struct, frozen=True, kw_only=True, gc=False):
     """A secret and its receipt on the way in; both appear together or not at all.
 
-    Both ids begin with the same shard tag (`crypto.ids.TAG_LENGTH` bytes). `head` is read by `peek`, `body` leaves only through `take` (and `show_once`). `key_number` names the root key
-    that sealed it. `owner` is the account that lists it, `listing_id` and `listing` its second name there.
+    Both ids begin with the same shard tag (`crypto.ids.TAG_LENGTH` bytes). `head` is read by `peek`, `body` leaves only through
+    `take` (and `show_once`), or `claim`. `key_number` names the root key that sealed it, 0 none. `owner` is the account that
+    lists it, `listing_id` and `listing` its second name there.
+
+    With `open_hash`, the SHA-256 of what opens it, it is an end-to-end secret: it leaves through `claim` alone.
     """
 
     secret_id: bytes
@@ -51,6 +55,7 @@ class NewSecret(Struct, frozen=True, kw_only=True, gc=False):
     head: bytes
     body: bytes
     wrapped: bytes
+    open_hash: bytes | None = None
     owner: bytes | None = None
     listing_id: bytes | None = None
     listing: bytes | None = None
@@ -65,9 +70,13 @@ class NewAnswer(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Stored(Struct, frozen=True, kw_only=True, gc=False):
-    """`earlier` is the sealed answer of the create that came first under the same `answer_id`; nothing was written."""
+    """`earlier` is the sealed answer of the create that came first under the same `answer_id`; nothing was written.
+
+    `created_at` is the instant of an end-to-end secret that was there already; nothing was written either.
+    """
 
     earlier: bytes | None = None
+    created_at: int | None = None
 
 
 class StoredSecret(Struct, frozen=True, kw_only=True, gc=False):
@@ -84,9 +93,10 @@ class StoredSecret(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StoredReceipt(Struct, frozen=True, kw_only=True, gc=False):
-    """A receipt as of `now`: `state` already says EXPIRED when the secret's time is over, swept or not.
+    """A receipt as of `now`: `state` already says EXPIRED when the secret's time is over, REVEALED when the window is; swept or not.
 
-    `acknowledged`: the reader's device confirmed the arrival (end-to-end secrets only).
+    End-to-end secrets only: `acknowledged` (when: `acknowledged_at`): the reader's device confirmed the arrival;
+    `window_ends_at` while it is claimed, and `ended_at` is then the instant of the claim.
     """
 
     receipt_id: bytes
@@ -103,6 +113,64 @@ class StoredReceipt(Struct, frozen=True, kw_only=True, gc=False):
     wrapped: bytes
     listing: bytes | None
     now: int
+    acknowledged_at: int | None = None
+    window_ends_at: int | None = None
+
+
+class Looked(Struct, frozen=True, kw_only=True, gc=False):
+    """A living end-to-end secret as `look` gives it: NEW, or CLAIMED until `window_ends_at`.
+
+    `locked_until` is in the future while no proof is tried.
+    """
+
+    state: State
+    has_passphrase: bool
+    size_bytes: int
+    created_at: int
+    secret_expires_at: int
+    window_ends_at: int | None
+    wrong_tries: int
+    locked_until: int | None
+    now: int
+
+
+class Tries(Struct, frozen=True, kw_only=True, gc=False):
+    """What wrong open proofs cost: the one number `free` locks for `lock` seconds, each after it twice as long up to
+    `longest_lock`; after `total` of them none is tried any more.
+    """
+
+    free: int
+    lock: int
+    longest_lock: int
+    total: int
+
+    def lock_after(self, wrong_tries: int) -> int:
+        """Seconds."""
+        if wrong_tries < self.free:
+            return 0
+        doublings = min(wrong_tries - self.free, 30)
+        return min(self.lock << doublings, self.longest_lock)
+
+    def left(self, wrong_tries: int) -> int:
+        """Proofs that may be wrong before the next lock, once no lock runs."""
+        if wrong_tries >= self.total:
+            return 0
+        return min(max(self.free - wrong_tries, 1), self.total - wrong_tries)
+
+
+class Refusal(StrEnum):
+    CLAIMED = "claimed"  # by another claim
+    WRONG = "wrong"  # the open proof; one attempt was spent
+    LOCKED = "locked"
+    CLOSED = "closed"  # for good
+
+
+class Refused(Struct, frozen=True, kw_only=True, gc=False):
+    """Why an end-to-end secret was not given up. `left` attempts before the next lock; `retry_after` in seconds."""
+
+    why: Refusal
+    left: int = 0
+    retry_after: int | None = None
 
 
 class Budget(Struct, frozen=True, kw_only=True, gc=False):
@@ -187,6 +255,8 @@ class VaultStore(Protocol):
     async def put(self, secret: NewSecret, *, answer: NewAnswer | None = None) -> Stored:
         """Take in a secret and its receipt. Repeated to the letter while the secret is new: the same answer again.
 
+        An end-to-end secret may repeat later: its instants may differ, its lifetime may not; `Stored.created_at` says when it came.
+
         Raises:
             Conflict: something different lives, or lived until its receipt expires, under one of the ids.
             Full: the disk or the vault's total size does not allow another one.
@@ -200,7 +270,7 @@ class VaultStore(Protocol):
     async def take(
         self, secret_id: bytes, *, proof: bytes = b"", refund: Sequence[Debit] = ()
     ) -> StoredSecret | None:
-        """Remove a living secret and hand it over in one step; the receipt says REVEALED.
+        """Remove a living sealed secret and hand it over in one step; the receipt says REVEALED.
 
         One caller of any number gets it; the others get None, as for what never was. So does a caller whose `proof` is not
         found in the secret's head, and the secret stays. `refund` gives back the attempt
@@ -216,7 +286,47 @@ class VaultStore(Protocol):
         ...
 
     async def burn(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> bool:
-        """Destroy a living secret unread; False when there is none. The receipt says BURNED."""
+        """Destroy a living secret unread; False when there is none. The receipt says BURNED.
+
+        Of a claimed one the content goes and the window ends, but it was handed out: the receipt says REVEALED, the answer False.
+        """
+        ...
+
+    # End-to-end secrets
+
+    async def look(self, secret_id: bytes) -> Looked | None:
+        """Look at a living or claimed end-to-end secret; committed state, changes nothing."""
+        ...
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        """Bind a living secret to one claim and hand its body over; the receipt says CLAIMED.
+
+        The first claim with the right `open_hash` wins. For `window` seconds, past the secret's expiry if need be, the same claim
+        gets the same body again, whatever its `open_hash`; every other is refused, and after the window all get None. A window
+        of 0 removes the content in the same step. A wrong `open_hash` debits one of `tries` in the same step. A
+        window during which no process of the service was awake is given once more.
+
+        Raises:
+            Undecryptable: what is stored was damaged; it stays.
+        """
+        ...
+
+    async def settle(self, secret_id: bytes, *, claim_hash: bytes) -> Settled | None:
+        """Destroy what the claim got, whose device has it: the receipt says REVEALED and acknowledged. Repeated, the same answer.
+
+        After the window it only acknowledges. None: this claim has nothing here.
+        """
+        ...
+
+    async def burn_proved(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, tries: Tries
+    ) -> bool | Refused:
+        """Destroy an end-to-end secret as the holder of its link: a living one with the right `open_hash` (a wrong one is
+        debited as by `claim`); False when there is none. Of a claimed one `claim_hash` ends the window; it is refused all the same.
+        Either may be empty.
+        """
         ...
 
     async def receipt(self, receipt_id: bytes) -> StoredReceipt | None:

@@ -29,7 +29,8 @@ SCHEMA = """
 CREATE TABLE vault (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     schema_version INTEGER NOT NULL,
-    verifier BLOB                       -- of the current root key
+    verifier BLOB,                      -- of the current root key
+    awake_at INTEGER NOT NULL DEFAULT 0 -- when a process last said that it serves
 ) STRICT;
 CREATE TABLE root_key (
     number INTEGER PRIMARY KEY,
@@ -46,12 +47,12 @@ CREATE TABLE receipt (
     receipt_id BLOB NOT NULL,
     secret_id BLOB NOT NULL,
     kind TEXT NOT NULL,
-    state TEXT NOT NULL,                -- new, revealed, burned; expired is computed until it is swept
+    state TEXT NOT NULL,                -- new, claimed, revealed, burned; expired is computed until it is swept
     has_passphrase INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     secret_expires_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
-    ended_at INTEGER,
+    ended_at INTEGER,                   -- of a claimed one: when it was claimed
     acknowledged INTEGER NOT NULL DEFAULT 0,
     wrong_tries INTEGER NOT NULL DEFAULT 0,
     shown INTEGER NOT NULL DEFAULT 0,   -- a generated value has been shown on the receipt
@@ -72,6 +73,19 @@ CREATE TABLE secret (
     body BLOB NOT NULL                  -- last: reading the head does not touch its pages; locked by `eraser`
 ) STRICT;
 CREATE INDEX secret_expires ON secret (expires_at);
+CREATE TABLE envelope (                 -- what the receipt of an end-to-end secret has beside
+    number INTEGER PRIMARY KEY,
+    open_hash BLOB NOT NULL,            -- of the open proof; empty once it opens nothing
+    claim_hash BLOB,                    -- of the first claim
+    window_ends_at INTEGER,             -- while it is claimed
+    acknowledged_at INTEGER,
+    locked_until INTEGER NOT NULL DEFAULT 0,
+    woken INTEGER NOT NULL DEFAULT 0    -- its window was slept through, and given once more
+) STRICT;
+CREATE INDEX envelope_window ON envelope (window_ends_at) WHERE window_ends_at IS NOT NULL;
+CREATE TRIGGER envelope_goes AFTER DELETE ON receipt BEGIN
+    DELETE FROM envelope WHERE number = OLD.number;
+END;
 CREATE TABLE eraser (
     block INTEGER PRIMARY KEY,          -- number divided by eraser.SLOTS
     slots BLOB NOT NULL
@@ -114,7 +128,23 @@ CREATE INDEX session_expires ON session (expires_at);
 """
 
 # Statements that bring version n to n + 1 are at index n - 1. All of them run in one transaction.
-MIGRATIONS: tuple[str, ...] = ()
+MIGRATIONS: tuple[str, ...] = (
+    """ALTER TABLE vault ADD COLUMN awake_at INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE envelope (
+    number INTEGER PRIMARY KEY,
+    open_hash BLOB NOT NULL,
+    claim_hash BLOB,
+    window_ends_at INTEGER,
+    acknowledged_at INTEGER,
+    locked_until INTEGER NOT NULL DEFAULT 0,
+    woken INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX envelope_window ON envelope (window_ends_at) WHERE window_ends_at IS NOT NULL;
+CREATE TRIGGER envelope_goes AFTER DELETE ON receipt BEGIN
+    DELETE FROM envelope WHERE number = OLD.number;
+END;
+""",
+)
 
 USED = """SELECT (page_count - freelist_count) * page_size
 FROM pragma_page_count, pragma_freelist_count, pragma_page_size"""
@@ -180,7 +210,7 @@ def bring_up_to_date(db: sqlite3.Connection, migrations: Sequence[str]) -> None:
         tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if not tables:
             _script(db, SCHEMA)
-            db.execute("INSERT INTO vault VALUES (1, ?, NULL)", (newest,))
+            db.execute("INSERT INTO vault (one, schema_version) VALUES (1, ?)", (newest,))
         (version,) = db.execute("SELECT schema_version FROM vault").fetchone()
         if version > newest:
             raise Misconfigured(  # noqa: TRY301 - the transaction is rolled back below

@@ -20,22 +20,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cryptography.exceptions import InvalidTag
 
 from onetime.errors import Conflict, Full, Misconfigured, OnetimeError, Unavailable, Undecryptable
-from onetime.model import State
+from onetime.model import Handed, Settled
 from onetime.storage.batch import GroupCommit, Operation
 from onetime.storage.port import (
     Debit,
     Debited,
     KeyName,
     KeyUse,
+    Looked,
     NewAnswer,
     NewSecret,
+    Refused,
     Session,
     Stored,
     StoredReceipt,
     StoredSecret,
     Swept,
+    Tries,
 )
-from onetime.storage.vault import eraser, steps
+from onetime.storage.vault import envelope, eraser, steps
 from onetime.storage.vault.eraser import Eraser
 from onetime.storage.vault.reserve import Reserve
 from onetime.storage.vault.schema import (
@@ -45,7 +48,7 @@ from onetime.storage.vault.schema import (
     bring_up_to_date,
     roll_back,
 )
-from onetime.storage.vault.steps import Transaction, shard
+from onetime.storage.vault.transaction import KINDS, Transaction, shard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +96,8 @@ class SqliteVault:
         self._key_uses: dict[int, int] = {}
         # Numbers of secrets that are gone and whose keys are not overwritten yet.
         self._gone: deque[int] = deque()
+        # When this process last committed anything, by the store's clock.
+        self._awake_at = 0
         # Whether something may be left of what was removed; at the start nobody knows what a crash left.
         self._removed = True
         self._is_first_scrub = True
@@ -180,7 +185,7 @@ class SqliteVault:
         ):
             return StoredSecret(
                 secret_id=secret_id,
-                kind=steps.KINDS[kind],
+                kind=KINDS[kind],
                 has_passphrase=bool(has_passphrase),
                 created_at=created_at,
                 expires_at=expires_at,
@@ -194,13 +199,13 @@ class SqliteVault:
         self, secret_id: bytes, *, proof: bytes = b"", refund: Sequence[Debit] = ()
     ) -> StoredSecret | None:
         def operation(tx: Transaction) -> StoredSecret | None:
-            return steps.end(tx, secret_id, State.REVEALED, refund, proof)
+            return steps.take(tx, secret_id, proof, refund)
 
         return await self._submit(operation)
 
     async def burn(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> bool:
         def operation(tx: Transaction) -> bool:
-            return steps.end(tx, secret_id, State.BURNED, refund) is not None
+            return steps.burn(tx, secret_id, refund)
 
         return await self._submit(operation)
 
@@ -236,6 +241,35 @@ class SqliteVault:
         now = self.now()
         rows = self._read(steps.OWNED, owner, (1 << 62) if before is None else before, now, limit)
         return [steps.receipt(row, now) for row in rows]
+
+    # End-to-end secrets
+
+    async def look(self, secret_id: bytes) -> Looked | None:
+        now = self.now()
+        rows = self._read(envelope.LOOK, shard(secret_id), secret_id)
+        return envelope.look(rows[0], now) if rows else None
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        def operation(tx: Transaction) -> Handed | Refused | None:
+            return envelope.claim(tx, secret_id, open_hash, claim_hash, window, tries)
+
+        return await self._submit(operation)
+
+    async def settle(self, secret_id: bytes, *, claim_hash: bytes) -> Settled | None:
+        def operation(tx: Transaction) -> Settled | None:
+            return envelope.settle(tx, secret_id, claim_hash)
+
+        return await self._submit(operation)
+
+    async def burn_proved(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, tries: Tries
+    ) -> bool | Refused:
+        def operation(tx: Transaction) -> bool | Refused:
+            return envelope.burn(tx, secret_id, open_hash, claim_hash, tries)
+
+        return await self._submit(operation)
 
     # Attempts and rate counters
 
@@ -524,6 +558,8 @@ class SqliteVault:
         try:
             db.execute("BEGIN IMMEDIATE")
             tx = Transaction(db, self.now(), room=partial(self._room, db), keys=self._eraser)
+            if tx.now - self._awake_at > envelope.SLEPT_SECONDS:
+                envelope.wake(tx)
             for operation in operations:
                 try:
                     results.append(operation(tx))
@@ -554,6 +590,7 @@ class SqliteVault:
                 raise
         for number, until in tx.key_uses.items():
             self._key_uses[number] = max(until, self._key_uses.get(number, 0))
+        self._awake_at = tx.now
         if tx.removed:
             self._gone += tx.removed
             self._removed = True

@@ -5,13 +5,9 @@ A step raises a refusal of a rule only before it has written anything.
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Any
 
-from onetime.crypto.ids import TAG_LENGTH
 from onetime.errors import Conflict, Full
 from onetime.model import Kind, State
 from onetime.storage.port import (
@@ -25,8 +21,8 @@ from onetime.storage.port import (
     StoredSecret,
     Swept,
 )
-from onetime.storage.vault import eraser
-from onetime.storage.vault.eraser import Eraser
+from onetime.storage.vault import envelope, eraser
+from onetime.storage.vault.transaction import KINDS, STATES, Transaction, shard
 
 # Expired content is unreadable at its second; it is removed this much later, so that a clock that jumps ahead for a
 # moment destroys nothing. With a sweep every minute that is well inside ten minutes.
@@ -40,20 +36,25 @@ SWEEP_BYTES = 4 * 1024 * 1024
 # The one-time promise rests on this line: DELETE lets one caller through, and RETURNING hands the row to that one
 # alone. A SELECT followed by a DELETE gives the secret to every caller that gets between the two.
 # The proof is found in the head or the secret stays; without one it is empty, which is found everywhere.
+# An end-to-end secret leaves through a claim alone.
 TAKE = """DELETE FROM secret WHERE number = (SELECT number FROM receipt
-WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?) AND instr(head, ?)
+WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ? AND kind <> 'envelope') AND instr(head, ?)
 RETURNING number, head, body"""
+BURN = """DELETE FROM secret WHERE number = (SELECT number FROM receipt
+WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?)
+RETURNING number"""
 
 PEEK = """SELECT kind, has_passphrase, created_at, secret_expires_at, head FROM receipt JOIN secret USING (number)
-WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ?"""
+WHERE shard = ? AND secret_id = ? AND state = 'new' AND secret_expires_at > ? AND kind <> 'envelope'"""
 END = """UPDATE receipt SET state = ?, ended_at = ?, wrong_tries = max(wrong_tries - ?, 0), wrapped = x''
 WHERE number = ? RETURNING kind, has_passphrase, created_at, secret_expires_at"""
 RECEIPT_COLUMNS = """receipt_id, secret_id, kind, state, has_passphrase, created_at, secret_expires_at, expires_at,
-ended_at, acknowledged, wrong_tries, wrapped, listing"""
-RECEIPT = f"SELECT {RECEIPT_COLUMNS} FROM receipt WHERE shard = ?3 AND receipt_id = ?1 AND expires_at > ?2"  # noqa: S608
-LISTED = f"SELECT {RECEIPT_COLUMNS} FROM receipt WHERE listing_id = ?1 AND expires_at > ?2"  # noqa: S608
-OWNED = f"""SELECT {RECEIPT_COLUMNS} FROM receipt WHERE owner = ? AND created_at < ? AND expires_at > ?
-ORDER BY created_at DESC, number DESC LIMIT ?"""  # noqa: S608
+ended_at, acknowledged, wrong_tries, wrapped, listing, acknowledged_at, window_ends_at"""
+RECEIPTS = f"SELECT {RECEIPT_COLUMNS} FROM receipt LEFT JOIN envelope USING (number)"  # noqa: S608
+RECEIPT = f"{RECEIPTS} WHERE shard = ?3 AND receipt_id = ?1 AND expires_at > ?2"
+LISTED = f"{RECEIPTS} WHERE listing_id = ?1 AND expires_at > ?2"
+OWNED = f"""{RECEIPTS} WHERE owner = ? AND created_at < ? AND expires_at > ?
+ORDER BY created_at DESC, number DESC LIMIT ?"""
 # Looks for its ids and writes them in one statement.
 PUT_RECEIPT = """INSERT INTO receipt (shard, receipt_id, secret_id, kind, state, has_passphrase, created_at,
 secret_expires_at, expires_at, wrapped, owner, listing_id, listing)
@@ -62,39 +63,6 @@ WHERE NOT EXISTS (SELECT 1 FROM receipt WHERE shard = ?1 AND (secret_id = ?3 OR 
 PUT_SECRET = (
     "INSERT INTO secret (number, expires_at, key_number, head, body) VALUES (?, ?, ?, ?, ?)"  # noqa: S105
 )
-
-
-# A look-up takes a tenth of the time of Kind(...).
-KINDS = {kind.value: kind for kind in Kind}
-STATES = {state.value: state for state in State}
-
-
-class Transaction:
-    """What an operation works on: one open transaction, at one instant of the store's clock."""
-
-    def __init__(
-        self, db: sqlite3.Connection, now: int, *, room: Callable[[], int], keys: Eraser
-    ) -> None:
-        self.db = db
-        self.eraser = keys
-        self.now = now
-        self._room = room
-        self.nonce = os.urandom(eraser.NONCE_BYTES)
-        self.key_uses: dict[int, int] = {}
-        self.removed: list[int] = []  # numbers of secrets that are gone
-
-    @cached_property
-    def room_bytes(self) -> int:
-        """That new secrets may still take. Measured once, and not where nothing is put: it takes as long as a take."""
-        return self._room()
-
-    def one(self, statement: str, *values: object) -> Any:
-        """The first row, or None. Rows are fetched here, before COMMIT."""
-        return self.db.execute(statement, values).fetchone()
-
-    def run(self, statement: str, *values: object) -> int:
-        """How many rows it changed."""
-        return self.db.execute(statement, values).rowcount
 
 
 def put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored:
@@ -139,7 +107,11 @@ def put(tx: Transaction, secret: NewSecret, answer: NewAnswer | None) -> Stored:
     number: int = made.lastrowid  # type: ignore[assignment]  # an INSERT that made a row always has one
     locked = tx.eraser.lock(tx.db, number, secret.body, tx.nonce)
     tx.run(PUT_SECRET, number, secret.expires_at, secret.key_number, secret.head, locked)
-    tx.key_uses[secret.key_number] = max(secret.expires_at, tx.key_uses.get(secret.key_number, 0))
+    if secret.open_hash is not None:
+        envelope.put(tx, number, secret.open_hash)
+    else:
+        used_until = tx.key_uses.get(secret.key_number, 0)
+        tx.key_uses[secret.key_number] = max(secret.expires_at, used_until)
     if answer is not None:
         tx.run("DELETE FROM answer WHERE answer_id = ?", answer.answer_id)
         tx.run(
@@ -164,12 +136,12 @@ def _known(tx: Transaction, secret: NewSecret) -> int | None:
     return row[0] if row else None
 
 
-def shard(any_id: bytes) -> int:
-    """The index: small, and one for both ids. A few rows share a number, and are told apart by their whole ids."""
-    return int.from_bytes(any_id[:TAG_LENGTH])
-
-
 def _put_again(tx: Transaction, number: int | None, secret: NewSecret) -> Stored:
+    if number is not None and secret.open_hash is not None:
+        created_at = envelope.put_again(tx, number, secret)
+        if created_at is not None:
+            return Stored(created_at=created_at)
+        raise Conflict("There is, or was, something else under this id")
     row = tx.one(
         """SELECT body, state, secret_id, receipt_id, kind, has_passphrase, created_at, secret_expires_at,
         receipt.expires_at, key_number, head, wrapped, owner, listing_id, listing
@@ -203,18 +175,32 @@ def _put_again(tx: Transaction, number: int | None, secret: NewSecret) -> Stored
     return Stored()
 
 
-def end(
-    tx: Transaction, secret_id: bytes, state: State, refund: Sequence[Debit], proof: bytes = b""
+def take(
+    tx: Transaction, secret_id: bytes, proof: bytes, refund: Sequence[Debit]
 ) -> StoredSecret | None:
     taken = tx.one(TAKE, shard(secret_id), secret_id, tx.now, proof)
     if taken is None:
         return None
     number, head, locked = taken
-    facts = tx.one(END, state.value, tx.now, 1 if refund else 0, number)
+    facts = tx.one(END, State.REVEALED.value, tx.now, 1 if refund else 0, number)
     give_back(tx, refund)
     body = tx.eraser.unlock(tx.db, number, locked)
     tx.removed.append(number)
     return secret(secret_id, facts, head, body, tx.now)
+
+
+def burn(tx: Transaction, secret_id: bytes, refund: Sequence[Debit]) -> bool:
+    burned = tx.one(BURN, shard(secret_id), secret_id, tx.now)
+    if burned is None:
+        envelope.end_window_of(tx, secret_id)
+        return False
+    (number,) = burned
+    facts = tx.one(END, State.BURNED.value, tx.now, 1 if refund else 0, number)
+    give_back(tx, refund)
+    tx.removed.append(number)
+    if facts[0] == Kind.ENVELOPE:
+        envelope.forget(tx, number)
+    return True
 
 
 def debit(tx: Transaction, debits: Sequence[Debit]) -> Debited:
@@ -267,6 +253,7 @@ def give_back(tx: Transaction, debits: Sequence[Debit]) -> None:
 
 
 def sweep(tx: Transaction) -> Swept:
+    envelope.say_awake(tx)
     before = tx.now - GRACE_SECONDS
 
     def remove(table: str) -> int:
@@ -286,6 +273,7 @@ def sweep(tx: Transaction) -> Swept:
         one_each,
     )
     tx.db.executemany("DELETE FROM secret WHERE number = ?", one_each)
+    envelope.end_windows(tx, one_each)
     tx.removed += secrets
     # Only when no expired content is left: a receipt outlives its secret, whatever the order of expiries.
     receipts = remove("receipt") if is_all else 0
@@ -348,10 +336,14 @@ def receipt(row: Sequence[Any], now: int) -> StoredReceipt:
         wrong_tries,
         wrapped,
         listing,
+        acknowledged_at,
+        window_ends_at,
     ) = row
     state = STATES[stored_state]
     if state is State.NEW and secret_expires_at <= now:
         state, ended_at = State.EXPIRED, secret_expires_at
+    if state is State.CLAIMED and window_ends_at <= now:
+        state, window_ends_at = State.REVEALED, None
     return StoredReceipt(
         receipt_id=receipt_id,
         secret_id=secret_id,
@@ -367,6 +359,8 @@ def receipt(row: Sequence[Any], now: int) -> StoredReceipt:
         wrapped=wrapped,
         listing=listing,
         now=now,
+        acknowledged_at=acknowledged_at,
+        window_ends_at=window_ends_at,
     )
 
 
