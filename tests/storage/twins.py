@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from onetime.errors import OnetimeError, Unavailable
-from onetime.model import Kind, State
+from onetime.model import Kind
 from onetime.storage.batch import Operation
 from onetime.storage.port import Debit, Debited, StoredSecret
 from onetime.storage.vault.eraser import Eraser
