@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onetime.web import ops
-from onetime.web.api import v1
+from onetime.web.api import e2e, openapi, v1
 from onetime.web.pages import home, info, receipt, secret, static
 
 if TYPE_CHECKING:
@@ -37,6 +37,19 @@ V1: list[Route] = [
     ("GET POST", "/api/v1/metadata/{key}", v1.receipt),
     ("POST", "/api/v1/metadata/{key}/burn", v1.burn),
 ]
+
+E2E: list[Route] = [
+    ("GET", "/api/e2e/terms", e2e.terms),
+    ("POST", "/api/e2e/create", e2e.create),
+    ("POST", "/api/e2e/look", e2e.look),
+    ("POST", "/api/e2e/reveal", e2e.reveal),
+    ("POST", "/api/e2e/settle", e2e.settle),
+    ("POST", "/api/e2e/burn", e2e.burn),
+    ("POST", "/api/e2e/receipt", e2e.receipt),
+    ("POST", "/api/e2e/receipt/burn", e2e.burn_by_receipt),
+]
+
+DESCRIPTION: list[Route] = [("GET", "/api/openapi.json", openapi.of([*V1, *E2E]))]
 
 PAGES: list[Route] = [
     ("GET", "/", home.form),
@@ -68,4 +81,4 @@ OPERATIONS: list[Route] = [
     ("GET", "/metrics", ops.metrics),
 ]
 
-ROUTES = [*V1, *PAGES, *OPERATIONS]
+ROUTES = [*V1, *E2E, *DESCRIPTION, *PAGES, *OPERATIONS]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onetime.web.api import v1
+from msgspec import Struct
+
+from onetime.web.api import e2e, v1
 from onetime.web.http import Answer, json_answer
 
 if TYPE_CHECKING:
@@ -20,13 +22,23 @@ WORDS = {
 }
 
 
+class ErrorWords(Struct):
+    error: str
+
+
 def on_error(call: Call, error: OnetimeError) -> Answer:
     """A rule's refusal in the words of the dialect."""
-    return v1.on_error(call, error)
+    return e2e.on_error(error) if _is_e2e(call) else v1.on_error(call, error)
 
 
-def plain(_call: Call, status: int) -> Answer:
-    """JSON for what is not routed, not ours or not foreseen. Another method is not found either (reference 0.2)."""
+def plain(call: Call, status: int) -> Answer:
+    """JSON for what is not routed, not ours or not foreseen. Below v1 another method is not found either (reference 0.2)."""
+    if _is_e2e(call):
+        return e2e.plain(status)
     if status == 405:
         status = 404
-    return json_answer({"error": WORDS[status]}, status=status)
+    return json_answer(ErrorWords(WORDS[status]), status=status)
+
+
+def _is_e2e(call: Call) -> bool:
+    return call.path == "/api/e2e" or call.path.startswith("/api/e2e/")
