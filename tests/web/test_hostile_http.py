@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from onetime.web.asgi import MOST_DRAINED
-from onetime.web.connection import MOST_HEAD_BYTES
+from onetime.web.connection import LONG_HEAD, MOST_HEAD_BYTES, NOT_HTTP
 from tests.cli.running import Server, serving
 from tests.privacy.canary import Canary, needles, search
 
@@ -27,8 +27,9 @@ PATIENCE_SECONDS = 20.0
 SETTINGS = {"ONETIME_MAX_SECRET_BYTES": "1000"}
 BODY_LIMIT = 71_536
 
-BAD = (400, {"error": "Bad Request"})
-TOO_LONG = (431, {"error": "Request Header Fields Too Large"})
+BAD = (400, json.loads(NOT_HTTP))
+TOO_LONG = (431, json.loads(LONG_HEAD))
+TWO_HOSTS = (400, {"error": "Bad Request"})
 NOT_FOUND = (404, {"error": "Not Found"})
 NOT_OURS = (421, {"error": "Misdirected Request"})
 NOT_JSON = (400, {"message": "The body is not valid JSON"})
@@ -228,8 +229,8 @@ HOSTILE: dict[str, tuple[bytes, tuple[int, object]]] = {
     "no host": (request(host=b""), NOT_OURS),
     "a host that is not ours": (request(host=b"Host: " + WORD + b".example"), NOT_OURS),
     "a host that is none": (request(host=b"Host: @HOST@@" + WORD), NOT_OURS),
-    "a second host": (request(b"Host: " + WORD + b".example"), BAD),
-    "our host a second time": (request(b"Host: @HOST@"), BAD),
+    "a second host": (request(b"Host: " + WORD + b".example"), TWO_HOSTS),
+    "our host a second time": (request(b"Host: @HOST@"), TWO_HOSTS),
     "a version that is none": (b"GET /api/v1/status HTTP/7.3\r\nHost: @HOST@\r\n\r\n", BAD),
     "another protocol": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + WORD, BAD),
     "HTTP/2 without asking": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + WORD, BAD),

@@ -43,6 +43,15 @@ OTHER_FILES = 64
 # Between two lines that say so.
 FULL_SECONDS = 60.0
 
+# What is refused before anybody knows which API was asked is said as /api/e2e says it.
+NOT_HTTP = (
+    b'{"error":{"code":"invalid","message":"This is not HTTP","field":"request","rule":"http"}}'
+)
+LONG_HEAD = b'{"error":{"code":"too_large","message":"Request line and headers are too long"}}'
+FULL = (
+    b'{"error":{"code":"unavailable","message":"There are too many connections","retry_after":5}}'
+)
+
 # Requests behind one that is not answered yet. Browsers do not do it at all; a program that does need not be slower for it.
 MOST_WAITING = 64
 
@@ -108,7 +117,7 @@ class Connection(HttpToolsProtocol):
         self._look()
         if len(self.connections) > self.bounds.most_open:
             self.bounds.refused(self.loop.time())
-            self._refuse(503, b'{"error":"Service Unavailable"}', b"retry-after: 5\r\n")
+            self._refuse(503, FULL, b"retry-after: 5\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -141,7 +150,7 @@ class Connection(HttpToolsProtocol):
             return
         scope: Any = self.scope
         if scope is not None and "path" not in scope:
-            self._refuse(431, b'{"error":"Request Header Fields Too Large"}')
+            self._refuse(431, LONG_HEAD)
         else:
             self.transport.close()
 
@@ -216,7 +225,7 @@ class Connection(HttpToolsProtocol):
     # Refusals
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - always the same words
-        self._refuse(400, b'{"error":"Bad Request"}')
+        self._refuse(400, NOT_HTTP)
 
     def _refuse(self, status: int, content: bytes, more: bytes = b"") -> None:
         if self.transport.is_closing():
