@@ -22,6 +22,8 @@ EXAMPLES: list[OnetimeError] = [
     errors.Undecryptable(),
     errors.Unavailable(),
     errors.Full(),
+    errors.Unreachable("secrets.example", "connection refused"),
+    errors.Foreign("It speaks something else"),
     errors.Misconfigured("ONETIME_PORT: must be a whole number"),
 ]
 
@@ -89,7 +91,8 @@ def test_a_subclass_without_a_row_has_its_parents() -> None:
 
 def test_waiting_is_named_where_it_helps() -> None:
     helps = {type(each) for each in EXAMPLES if web.retry_after(each) is not None}
-    assert helps == {errors.RateLimited, errors.Unavailable, errors.Full}
+    unavailable = {errors.Unavailable, *errors.Unavailable.__subclasses__()}
+    assert helps == {errors.RateLimited} | unavailable
     assert web.retry_after(errors.RateLimited("passphrase total", retry_after=None)) is None
 
 

@@ -14,7 +14,9 @@
     ├── Disabled            the operator has switched this off
     ├── Undecryptable       no configured key opens it; nothing was consumed
     ├── Unavailable         the store did not answer; safe to try again
-    │   └── Full            no room for another secret; reading and burning go on
+    │   ├── Full            no room for another secret; reading and burning go on
+    │   ├── Unreachable     the client's: the server did not answer, or not all of it arrived
+    │   └── Foreign         the client's: what answers there does not speak our API
     └── Misconfigured       a setting, a key or the data directory forbids to start
 
 Rules raise, edges render: an error knows nothing of HTTP or exit codes. `code` is a stable word for
@@ -131,6 +133,21 @@ class Full(Unavailable):
 
     def __init__(self, message: str = "There is no room for another secret") -> None:
         super().__init__(message, retry_after=60)
+
+
+class Unreachable(Unavailable):
+    """`server` is its host, `reason` a few English words."""
+
+    code = "unreachable"
+
+    def __init__(self, server: str, reason: str) -> None:
+        super().__init__(f"{server} did not answer: {reason}")
+        self.server = server
+        self.reason = reason
+
+
+class Foreign(Unavailable):
+    code = "foreign"
 
 
 class Misconfigured(OnetimeError):

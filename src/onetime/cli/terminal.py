@@ -27,6 +27,7 @@ EXIT_CODES: dict[type[errors.OnetimeError], int] = {
     errors.Disabled: 69,
     errors.Undecryptable: 74,
     errors.Unavailable: 75,
+    errors.Foreign: 76,
     errors.Misconfigured: 78,
 }
 
