@@ -4,16 +4,19 @@ const MINUTE = 60;
 const HOUR = 3_600;
 const DAY = 86_400;
 
+const FORMAT = /** @type {const} */ ({
+  day: "numeric",
+  month: "long",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZoneName: "short",
+});
+const zone = new Intl.DateTimeFormat(language, FORMAT);
+const utc = new Intl.DateTimeFormat(language, { ...FORMAT, timeZone: "UTC" });
+
 /** Instants in the reader's own zone, and times that are left, counting on. */
 export function showTimes() {
-  const zone = new Intl.DateTimeFormat(language, {
-    day: "numeric",
-    month: "long",
-    year: "numeric",
-    hour: "2-digit",
-    minute: "2-digit",
-    timeZoneName: "short",
-  });
   for (const time of document.querySelectorAll("time")) {
     time.title = (time.textContent ?? "").replaceAll("\u00a0", " ");
     time.textContent = zone.format(new Date(time.dateTime));
@@ -21,6 +24,19 @@ export function showTimes() {
   for (const element of document.querySelectorAll("[data-seconds]")) {
     if (element instanceof HTMLElement) countDown(element);
   }
+}
+
+/**
+ * An instant that the page did not know when it was made, as if it had.
+ *
+ * @param {HTMLTimeElement} time
+ * @param {number} at seconds since 1970
+ */
+export function instant(time, at) {
+  const date = new Date(at * 1000);
+  time.dateTime = date.toISOString();
+  time.title = utc.format(date);
+  time.textContent = zone.format(date);
 }
 
 /**
