@@ -49,7 +49,7 @@ $(VENV)/.dev: requirements/dev.txt requirements/ece.txt $(VENV)/.serve
 	@touch $@
 
 # Environments apart, so that nothing in them can meet what the program runs on.
-.venv-clients/.ready .venv-bench/.ready: .venv-%/.ready: requirements/%.txt
+.venv-clients/.ready .venv-openapi/.ready .venv-bench/.ready: .venv-%/.ready: requirements/%.txt
 	@$(call new_venv,.venv-$*)
 	@echo "Installing requirements/$*.txt into .venv-$*"
 	@.venv-$*/bin/python $(INSTALL) requirements/$*.txt
@@ -69,7 +69,7 @@ venv: $(VENV)/.dev
 serve: $(VENV)/.serve
 	@exec $(BIN)/onetime serve
 
-test: $(VENV)/.dev .venv-clients/.ready tests/js/node_modules/.ready
+test: $(VENV)/.dev .venv-clients/.ready .venv-openapi/.ready tests/js/node_modules/.ready
 	@echo "Time budget: $(TEST_MINUTES) minutes on 2 cores."
 	@PYTHONHASHSEED=0 TEST_MINUTES=$(TEST_MINUTES) $(BIN)/python -m pytest $(ARGS)
 
@@ -85,7 +85,7 @@ format: $(VENV)/.dev
 	@$(BIN)/ruff format
 
 # Full counts: the tests that have rounds, with all of them, then the black-box checker.
-faults: $(VENV)/.dev .venv-clients/.ready tests/js/node_modules/.ready
+faults: $(VENV)/.dev .venv-clients/.ready .venv-openapi/.ready tests/js/node_modules/.ready
 	@echo "Time budget: $(FAULTS_MINUTES) minutes on 2 cores."
 	@PYTHONHASHSEED=0 TEST_ROUNDS=full TEST_MINUTES=$(RACES_MINUTES) \
 		$(BIN)/python -m pytest -m rounds -o faulthandler_timeout=0
@@ -106,6 +106,7 @@ lock: $(VENV)/.dev
 		--output-file requirements/dev.txt
 	@$(UV_LOCK) --group ece --constraint requirements/dev.txt --output-file requirements/ece.txt
 	@$(UV_LOCK) --group clients --output-file requirements/clients.txt
+	@$(UV_LOCK) --group openapi --output-file requirements/openapi.txt
 	@$(UV_LOCK) --group bench --output-file requirements/bench.txt
 	@cd tests/js && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 	@$(BIN)/python -m tests.lint

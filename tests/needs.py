@@ -65,6 +65,9 @@ NEEDS: dict[str, Need] = {
     "clients": Need(
         lambda: _existing(ROOT / ".venv-clients" / "bin" / "python"), "run the tests by make test"
     ),
+    "openapi": Need(
+        lambda: _existing(ROOT / ".venv-openapi" / "bin" / "python"), "run the tests by make test"
+    ),
     "nginx": Need(lambda: _program("nginx"), "apt-get install nginx-light"),
     "java": Need(lambda: _program("java"), "apt-get install default-jre-headless"),
     "root": Need(lambda: Path("/") if os.geteuid() == 0 else None, "run the tests as root"),
@@ -125,6 +128,11 @@ def node_packages() -> Path:
 def clients() -> Path:
     """The Python that has the existing clients of the API installed: onetimesecret, otscli."""
     return need("clients")
+
+
+def openapi() -> Path:
+    """The Python that has openapi-spec-validator and schemathesis installed."""
+    return need("openapi")
 
 
 def nginx() -> Path:

@@ -36,12 +36,13 @@ def declared(name: str) -> list[str]:
         "serve": serve,
         "dev": serve + extras["dev"],
         "clients": groups["clients"],
+        "openapi": groups["openapi"],
         "bench": groups["bench"],
     }
     return sources[name]
 
 
-@pytest.mark.parametrize("name", ["serve", "dev", "clients", "bench"])
+@pytest.mark.parametrize("name", ["serve", "dev", "clients", "openapi", "bench"])
 def test_every_declared_dependency_is_locked_at_a_version_that_it_allows(name: str) -> None:
     versions = locked(name)
     for text in declared(name):
