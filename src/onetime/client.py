@@ -911,6 +911,10 @@ def _error(said: dict[str, Any]) -> errors.OnetimeError:
             return errors.TooLarge("content", limit_bytes=_optional(said, "limit_bytes") or 0)
         case "full":
             return errors.Full()
+        case "unknown_host":
+            return Foreign("The server does not go by this name")
+        case "error":
+            return errors.Unavailable("The server has failed")
         case "unavailable":
             return errors.Unavailable(retry_after=5 if wait is None else wait)
         case "invalid":
