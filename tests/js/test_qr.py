@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import segno
-from segno import encoder
+from segno import consts, encoder
 
 from tests import needs
 from tests.rounds import rounds
@@ -77,15 +77,18 @@ def _padding_by_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "write_padding_bits", write_padding_bits)
 
 
-def content(source: random.Random, version: int) -> bytes:
-    """Of any length that surely fits, whatever the level."""
-    return source.randbytes(source.randrange(min(version * version + 4, 25 * version)))
+def content(source: random.Random, level: str, version: int) -> bytes:
+    """Of any length that fits."""
+    most: Any = consts.SYMBOL_CAPACITY
+    most_bits: int = most[version][consts.ERROR_MAPPING[level]]
+    head_bits = 4 + (8 if version < 10 else 16)
+    return source.randbytes(source.randrange((most_bits - head_bits) // 8 + 1))
 
 
 def test_every_version_at_every_level_is_the_same_module_by_module() -> None:
     source = random.Random(18004)
     cases = [
-        Case(content(source, version), level, version, mask)
+        Case(content(source, level, version), level, version, mask)
         for version in range(1, 41)
         for at, level in enumerate(LEVELS)
         for mask in MASKS
@@ -103,7 +106,7 @@ def test_the_mask_is_the_one_whose_code_is_the_easiest_to_read() -> None:
     source = random.Random(7)
     for _ in range(CHOICES):
         level, version = source.choice(LEVELS), source.choice((1, 2, 3, 5, 7, 9, 14))
-        given = content(source, version)
+        given = content(source, level, version)
         free, *masked = ours([Case(given, level, version, mask) for mask in (None, *MASKS)])
         scores = [score(code) for code in masked]
         assert len(set(scores)) > 1
