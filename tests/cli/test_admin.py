@@ -1,20 +1,29 @@
 """What an operator sees: the check of an installation, and its settings."""
 
+import base64
 import hashlib
+import json
 import os
+import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
 
+from onetime import __version__
 from onetime.settings import PREFIX, Settings
+from onetime.web.pages.static import STYLES
 from tests.cli.running import Server, onetime, serving
+from tests.needs import ROOT
 
 KEY = hashlib.sha256(b"a root key").hexdigest()
+OPERATE = (ROOT / "docs" / "operate.md").read_text()
 OTHER_KEY = hashlib.sha256(b"another").hexdigest()
 
 
@@ -207,3 +216,117 @@ def test_what_is_shown_can_be_set_again(tmp_path: Path) -> None:
     shown = dict(line.split("=", 1) for line in onetime("admin", "settings").stdout.splitlines())
     again = onetime("admin", "settings", settings=shown).stdout
     assert dict(line.split("=", 1) for line in again.splitlines()) == shown
+
+
+# What browsers are given
+
+STATIC = ROOT / "src" / "onetime" / "static"
+
+
+@dataclass(frozen=True)
+class Listed:
+    text: str
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """By paths."""
+        return {line[66:]: line[:64] for line in self.text.splitlines()}
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Listed:
+    """What is printed where there is nothing of an installation, and nothing comes to be."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    said = onetime("admin", "assets", settings={"ONETIME_DATA_DIR": str(empty / "data")}, cwd=empty)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert list(empty.iterdir()) == []
+    return Listed(said.stdout)
+
+
+def hashed(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_the_hash_of_every_file_is_that_of_what_is_served(listed: Listed, tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        served = {path: server.request("GET", f"/{path}") for path in listed.hashes}
+        page = server.request("GET", "/").body.decode()
+    assert {path: hashed(answer.body) for path, answer in served.items()} == listed.hashes
+    # At the address that pages name, and nothing that they name is left out.
+    assert {answer.headers["cache-control"] for answer in served.values()} == {
+        "public, max-age=31536000, immutable"
+    }
+    named = set(re.findall(r'(?:href|src)="/(static/[^"]+)"', page))
+    assert len(named) >= 3
+    assert named <= listed.hashes.keys()
+
+
+def test_the_hash_of_every_file_is_that_of_the_one_in_the_repository(listed: Listed) -> None:
+    static = ROOT / "src" / "onetime" / "static"
+    hashes = {path.split("/", 2)[2]: found for path, found in listed.hashes.items()}
+    files = {
+        path.relative_to(static).as_posix(): hashed(path.read_bytes())
+        for path in static.rglob("*")
+        if path.is_file() and path.suffix != ".css"
+    }
+    # The parts of the style sheet are served as one.
+    assert hashes.keys() - files.keys() == {"css/look.css"}
+    parts = [static / "css" / f"{name}.css" for name in STYLES]
+    files["css/look.css"] = hashed(b"\n".join(part.read_bytes() for part in parts))
+    assert hashes == files
+
+
+# What the document asks of curl, for machines without it.
+CURL = f"""#!{sys.executable}
+import pathlib, sys, urllib.request
+*flags, path, address = sys.argv[1:]
+assert flags == ["-sSf", "--create-dirs", "-o"], flags
+pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+urllib.request.urlretrieve(address, path)
+"""
+
+
+def test_the_commands_of_the_document_find_a_file_that_is_another(
+    listed: Listed, tmp_path: Path
+) -> None:
+    found = re.search(
+        r"(?<=    \$ )while read.*?--strict SHA256SUMS$", OPERATE, re.MULTILINE | re.DOTALL
+    )
+    assert found is not None
+    script = found[0].replace("\n    $ ", "\n").replace("https://secrets.example/", "$SERVER")
+    curl = tmp_path / "bin" / "curl"
+    curl.parent.mkdir()
+    curl.write_text(CURL)
+    curl.chmod(0o755)
+    path = f"{curl.parent}:{os.environ['PATH']}"
+    first = next(iter(listed.hashes))
+    same = (listed.text, 0, "")
+    other = ("0" * 64 + listed.text[64:], 1, f"{first}: FAILED\n")
+    with serving(tmp_path) as server:
+        for text, code, printed in (same, other):
+            folder = tmp_path / str(code)
+            folder.mkdir()
+            (folder / "SHA256SUMS").write_text(text)
+            said = subprocess.run(
+                ["/bin/sh", "-euc", script],
+                cwd=folder,
+                env=os.environ | {"PATH": path, "SERVER": server.address},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert (said.returncode, said.stdout) == (code, printed), said.stderr
+
+
+def test_the_same_list_for_programs(listed: Listed) -> None:
+    said = json.loads(onetime("admin", "assets", "--json").stdout)
+    assert said["version"] == __version__
+    assert {each["path"]: each["sha256"] for each in said["files"]} == listed.hashes
+    assert {each["path"].rpartition(said["folder"] + "/")[0] for each in said["files"]} == {""}
+    for each in said["files"]:
+        kind, _, digest = each["integrity"].partition("-")
+        assert kind == "sha256"
+        assert base64.b64decode(digest).hex() == each["sha256"]
+        assert each["size_bytes"] > 0

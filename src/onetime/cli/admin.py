@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
 import time
+from base64 import b64encode
 from dataclasses import fields
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from onetime import __version__
 from onetime.cli.serve import need_parts
 from onetime.cli.terminal import say
 from onetime.errors import Misconfigured
@@ -93,6 +97,37 @@ def _reason(each: Field[Any]) -> str:
     bounds += [f"at most {most}"] if most else []
     reason: str = each.metadata["reason"]
     return f"{reason} ({', '.join(bounds)})" if bounds else reason
+
+
+# What browsers are given
+
+
+@admin.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, with sizes and integrity.")
+def assets(*, as_json: bool) -> None:
+    """SHA-256 and path of every style, script and picture that this version serves.
+
+    The lines are what sha256sum --check reads. Neither a running service nor its data is needed.
+    """
+    need_parts()
+    from onetime.web.pages import static  # noqa: PLC0415 - needs the server's parts
+
+    folder = f"static/{static.VERSION}"
+    digests = {name: sha256(file.content) for name, file in static.FILES.items()}
+    if not as_json:
+        for name, digest in digests.items():
+            say(f"{digest.hexdigest()}  {folder}/{name}")
+        return
+    files = [
+        {
+            "path": f"{folder}/{name}",
+            "size_bytes": len(static.FILES[name].content),
+            "sha256": digest.hexdigest(),
+            "integrity": f"sha256-{b64encode(digest.digest()).decode()}",
+        }
+        for name, digest in digests.items()
+    ]
+    say(json.dumps({"version": __version__, "folder": folder, "files": files}, indent=2))
 
 
 # The check
