@@ -81,7 +81,9 @@ def claim(
     body = _body(tx, number)  # first: what is damaged stays
     until = tx.now + window
     tx.run(
-        "UPDATE envelope SET claim_hash = ?, open_hash = x'' WHERE number = ?", claim_hash, number
+        "UPDATE envelope SET claim_hash = ?, open_hash = x'', locked_until = 0 WHERE number = ?",
+        claim_hash,
+        number,
     )
     tx.run(
         "UPDATE receipt SET state = ?, ended_at = ?, expires_at = max(expires_at, ?) WHERE number = ?",
@@ -100,13 +102,16 @@ def claim(
 def settle(tx: Transaction, secret_id: bytes, claim_hash: bytes) -> Settled | None:
     found = tx.one(
         "SELECT number, claim_hash, acknowledged_at FROM receipt JOIN envelope USING (number) "
-        "WHERE shard = ? AND secret_id = ?",
+        "WHERE shard = ? AND secret_id = ? AND expires_at > ?",
         shard(secret_id),
         secret_id,
+        tx.now,
     )
-    if found is None or not hmac.compare_digest(found[1] or b"", claim_hash):
+    if found is None:
         return None
-    number, _, acknowledged_at = found
+    number, first_claim, acknowledged_at = found
+    if first_claim is None or not hmac.compare_digest(first_claim, claim_hash):
+        return None
     if acknowledged_at is None:
         acknowledged_at = tx.now
         tx.run("UPDATE envelope SET acknowledged_at = ? WHERE number = ?", tx.now, number)
@@ -223,7 +228,11 @@ def wake(tx: Transaction) -> None:
 
     The first thing of the first transaction of a process, and of one that comes after a silence.
     """
-    (awake_at,) = tx.one("SELECT awake_at FROM vault")
+    # Whoever has committed something was awake. What a clock that has jumped ahead left behind says nothing.
+    (awake_at,) = tx.one(
+        "SELECT max(awake_at, (SELECT ifnull(max(at), 0) FROM writer WHERE at <= ?)) FROM vault",
+        tx.now,
+    )
     if tx.now - awake_at > SLEPT_SECONDS:
         rows = tx.db.execute(
             """SELECT number, window_ends_at - ended_at FROM envelope JOIN receipt USING (number)
@@ -263,14 +272,17 @@ def _try(tx: Transaction, found: Sequence[Any], open_hash: bytes, tries: Tries) 
     number, _, _, wrong_tries, right_hash, _, _, locked_until = found
     if wrong_tries >= tries.total:
         return Refused(why=Refusal.CLOSED)
-    # A clock that was set back must not stretch a lock.
-    wait = min(locked_until - tx.now, tries.longest_lock)
-    if wait > 0:
-        return Refused(why=Refusal.LOCKED, retry_after=wait)
+    if locked_until > tx.now:
+        # A clock that was set back must not stretch a lock.
+        latest = tx.now + tries.lock_after(wrong_tries)
+        if locked_until > latest:
+            tx.run("UPDATE envelope SET locked_until = ? WHERE number = ?", latest, number)
+        return Refused(why=Refusal.LOCKED, retry_after=min(locked_until, latest) - tx.now)
     if hmac.compare_digest(right_hash, open_hash):
         return None
     wrong_tries += 1
     lock = tries.lock_after(wrong_tries)
     tx.run("UPDATE receipt SET wrong_tries = ? WHERE number = ?", wrong_tries, number)
-    tx.run("UPDATE envelope SET locked_until = ? WHERE number = ?", tx.now + lock, number)
+    if lock:
+        tx.run("UPDATE envelope SET locked_until = ? WHERE number = ?", tx.now + lock, number)
     return Refused(why=Refusal.WRONG, left=0 if lock else tries.left(wrong_tries))
