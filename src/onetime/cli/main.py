@@ -7,16 +7,25 @@ from typing import NoReturn
 import click
 
 from onetime import __version__
-from onetime.cli import admin, serve
+from onetime.cli import admin, secret, serve
 from onetime.cli.terminal import run
 
 
-@click.group()
+class InOrder(click.Group):
+    """Its commands are listed as they were added: what most people want comes first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
+@click.group(cls=InOrder)
 @click.version_option(__version__, prog_name="onetime", message="%(prog)s %(version)s")
 def cli() -> None:
     """Share a secret once."""
 
 
+for verb in (secret.share, secret.generate, secret.reveal, secret.status, secret.burn):
+    cli.add_command(verb)
 cli.add_command(serve.serve)
 cli.add_command(admin.admin)
 
