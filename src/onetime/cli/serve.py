@@ -38,7 +38,16 @@ if TYPE_CHECKING:
     from onetime.log import Log
 
 # Modules of the extra `server`; the command alone is installed without them.
-PARTS = ("babel", "httptools", "jinja2", "msgspec", "python_multipart", "uvicorn", "uvloop")
+PARTS = (
+    "argon2",
+    "babel",
+    "httptools",
+    "jinja2",
+    "msgspec",
+    "python_multipart",
+    "uvicorn",
+    "uvloop",
+)
 
 # From SIGTERM on, running requests have this long to finish. Supervisors usually kill after 30 seconds.
 DRAIN_SECONDS = 20
