@@ -9,6 +9,9 @@ from onetime.web.pages import static
 from tests.web.pages.reading import Reader
 
 MOST_BYTES = 60_000  # of the first page with everything, on the wire
+# Of a script: characters, and lines.
+LONGEST_LINE = 150
+LONGEST_SCRIPT = 800
 
 
 def used(text: str) -> set[str]:
@@ -93,25 +96,133 @@ def test_every_import_of_a_script_has_its_file() -> None:
             assert path.relative_to(static.FOLDER).as_posix() in static.FILES, (name, target)
 
 
-# What one script alone does: ask the server, and keep what a person has ticked.
-ALONE = {"fetch(": "js/api.js", "localStorage": "js/part/recent.js"}
+# What turns text into markup or into a program, takes a program or markup from elsewhere, or runs one outside the page.
+NEVER = re.compile(
+    r"""innerHTML|outerHTML|insertAdjacentHTML|(?:set|parse)HTML|document\.write|srcdoc|DOMParser|XSLTProcessor|"""
+    r"""createContextualFragment|\beval\b|\bFunction\s*\(|set(?:Timeout|Interval)\(\s*["'`]|createElement(?:NS)?\([^)]*\b(?:script|"""
+    r"""iframe|object|embed|base|link|style)\b|setAttribute\(\s*["'`](?:on|style)|\.style\b|cssText|javascript:|\b(?:Shared)?Worker\b|"""
+    r"""serviceWorker|importScripts|\bimport\((?!"\.)|\bfrom\s+["'](?!\.)|trustedTypes|document\.cookie|sessionStorage|indexedDB|XMLHttpRequest|"""
+    r"""sendBeacon|WebSocket|EventSource|RTCPeerConnection|[a-z]+://|["'`]//|localStorage|\bfetch\("""
+)
+
+# What one script alone does: ask the server, keep what a person has ticked, and name the kind of a picture's elements.
+ALONE = {
+    "fetch(": "js/api.js",
+    "localStorage": "js/part/recent.js",
+    "http://www.w3.org/2000/svg": "js/part/qr.js",
+}
 
 
-def test_scripts_write_no_html_and_keep_and_send_only_where_it_is_written() -> None:
-    forbidden = re.compile(
-        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|localStorage|"
-        r"sessionStorage|\bcookie\b|indexedDB|\bfetch\(|XMLHttpRequest|sendBeacon|WebSocket|\.style\b"
+def faults(name: str, source: str) -> set[str]:
+    """What the script may not do, in the letters in which it does."""
+    found = set()
+    for match in NEVER.finditer(source):
+        addresses = re.match(r"[^\s\"'`]*", source[match.start() :])
+        found.add(addresses[0] if addresses and match[0].endswith("://") else match[0])
+    return {each for each in found if ALONE.get(each) != name}
+
+
+@pytest.mark.parametrize("name", [name for name in static.FILES if name.endswith(".js")])
+def test_no_script_makes_markup_or_a_program_of_text_or_reaches_elsewhere(name: str) -> None:
+    assert faults(name, static.FILES[name].content.decode()) == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "element.innerHTML = text;",
+        'element["outerHTML"] = text;',
+        'element.insertAdjacentHTML("beforeend", text);',
+        "element.setHTMLUnsafe(text);",
+        "Document.parseHTMLUnsafe(text);",
+        "document.write(text);",
+        "document.writeln(text);",
+        "frame.srcdoc = text;",
+        'new DOMParser().parseFromString(text, "text/html");',
+        "document.createRange().createContextualFragment(text);",
+        "eval(text);",
+        "const run = globalThis.eval;",
+        "new Function(text)();",
+        "Function (text)();",
+        'setTimeout("run()", 10);',
+        "setInterval(`run(${text})`, 10);",
+        'document.createElement("script");',
+        'document.createElementNS(HTML, "iframe");',
+        'element.setAttribute("onclick", text);',
+        'element.setAttribute("style", text);',
+        "element.style.color = text;",
+        'link.href = "javascript:run()";',
+        'new Worker("run.js");',
+        'new SharedWorker("run.js");',
+        'navigator.serviceWorker.register("run.js");',
+        'importScripts("run.js");',
+        "await import(text);",
+        'await import("data:text/javascript,run()");',
+        'import { run } from "data:text/javascript,run()";',
+        'trustedTypes.createPolicy("ours", rules);',
+        'document.cookie = "a=b";',
+        'sessionStorage.setItem("a", "b");',
+        'localStorage.setItem("a", "b");',
+        'indexedDB.open("a");',
+        'fetch("/api");',
+        "new XMLHttpRequest();",
+        'navigator.sendBeacon("/", text);',
+        'new WebSocket("/");',
+        'import { run } from "https://elsewhere.example/run.js";',
+        'import { run } from "//elsewhere.example/run.js";',
+        'new EventSource("wss://elsewhere.example/");',
+        'const SVG = "http://www.w3.org/2000/svg";',
+    ],
+)
+def test_a_script_that_does_is_found_out(line: str) -> None:
+    assert faults("js/part/other.js", f"const text = 1;\n{line}\n") != set()
+    assert faults("js/part/other.js", "const text = 1; // of two\n") == set()
+
+
+def test_what_one_script_alone_does_is_done_by_it() -> None:
+    for does, name in ALONE.items():
+        assert does in static.FILES[name].content.decode()
+
+
+def test_what_one_script_may_another_address_may_not() -> None:
+    assert faults("js/part/qr.js", 'const SVG = "http://www.w3.org/2000/svg";') == set()
+    assert faults("js/part/qr.js", 'const SVG = "http://www.w3.org/2000/svg/x";') != set()
+    assert faults("js/part/qr.js", 'const HTML = "http://www.w3.org/1999/xhtml";') != set()
+
+
+def test_styles_load_nothing_from_elsewhere() -> None:
+    for name, file in static.FILES.items():
+        if name.endswith(".css"):
+            assert not re.search(r"//|url\(|image-set\(|@import", file.content.decode()), name
+
+
+async def test_what_is_served_is_what_is_in_the_repository(visitor: Reader) -> None:
+    """Byte for byte, scripts above all: no build, and nothing is left out. Of the style sheet, its parts in their order."""
+    files = {
+        path.relative_to(static.FOLDER).as_posix(): path.read_bytes()
+        for path in static.FOLDER.rglob("*")
+        if path.is_file()
+    }
+    styles = [files.pop(f"css/{name}.css") for name in static.STYLES]
+    files["css/look.css"] = b"\n".join(styles)
+    served = {
+        name: (await visitor.client.get(f"/static/{static.VERSION}/{name}")).content
+        for name in files
+    }
+    assert served == files
+    assert static.FILES.keys() == files.keys()
+    assert len([name for name in files if name.endswith(".js")]) >= 10
+
+
+@pytest.mark.parametrize("name", [name for name in static.FILES if name.endswith(".js")])
+def test_a_script_can_be_read_as_it_is_served(name: str) -> None:
+    source = static.FILES[name].content.decode()
+    assert max(map(len, source.splitlines())) <= LONGEST_LINE
+    assert len(source.splitlines()) <= LONGEST_SCRIPT
+    assert source.isascii() or not re.search(
+        r"[\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", source
     )
-    for name, file in static.FILES.items():
-        if name.endswith(".js"):
-            found = set(forbidden.findall(file.content.decode()))
-            assert {each for each in found if ALONE.get(each) != name} == set(), name
-
-
-def test_scripts_and_styles_load_nothing_from_elsewhere() -> None:
-    for name, file in static.FILES.items():
-        if name.endswith((".js", ".css")):
-            assert not re.search(r"https?://|url\(|@import", file.content.decode()), name
+    assert source.endswith("\n")
 
 
 async def test_the_icon_is_where_browsers_look(visitor: Reader) -> None:
