@@ -68,7 +68,7 @@ _DOMAIN = re.compile(r"(?=.{1,253}\Z)(?:(?!-)[\w-]{1,63}(?<!-)\.)+(?!-)[^\W\d_][
 _OFF = frozenset({"false", "0", "no", "off"})
 
 
-class ReceiptWords(Struct):
+class ReceiptWords(Struct, kw_only=True):
     """A receipt as v1 shows it. The order is the contract's; what is UNSET is left out.
 
     The last seven repeat fields above them under newer names.
@@ -76,26 +76,26 @@ class ReceiptWords(Struct):
 
     custid: str
     metadata_key: str
-    secret_key: str | UnsetType
+    secret_key: str | UnsetType = UNSET
     ttl: int
     metadata_ttl: int
-    secret_ttl: int | UnsetType | None
+    secret_ttl: int | UnsetType | None = UNSET
     metadata_url: str
     state: str
     updated: int
     created: int
-    received: int | UnsetType
+    received: int | UnsetType = UNSET
     recipient: tuple[str, ...]
     share_domain: str
-    value: str | UnsetType
-    passphrase_required: bool | UnsetType
+    value: str | UnsetType = UNSET
+    passphrase_required: bool | UnsetType = UNSET
     identifier: str
-    secret_identifier: str | UnsetType
-    has_passphrase: bool | UnsetType
+    secret_identifier: str | UnsetType = UNSET
+    has_passphrase: bool | UnsetType = UNSET
     recipients: tuple[str, ...]
     receipt_ttl: int
     receipt_url: str
-    secret_value: str | UnsetType
+    secret_value: str | UnsetType = UNSET
 
 
 class StatusWords(Struct):
