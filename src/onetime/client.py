@@ -81,7 +81,7 @@ _PAGE = re.compile(
 )
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 # What chat programs and sentences put around a link; none of it can be part of one.
-_WRAPPING = " \t\r\n<>()[]{}\"'`«»“”‘’,;:!?"
+_WRAPPING = " \t\r\n<>()[]{}\"'`«»“”‘’.,;:!?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revealed:
-    """`content` is exactly what was shared. `window_ends_at`: until then the same claim is given it again; None when sealed."""
+    """`content` is exactly what was shared. Until `window_ends_at` the same claim is given it again; None: never."""
 
     content: bytes = field(repr=False)
     kind: Literal["text", "file"]
@@ -200,7 +200,7 @@ def parse_link(text: str) -> Link:
     Raises:
         Invalid: no link ("malformed"), or one that needs a newer program ("newer").
     """
-    text = text.strip(_WRAPPING).rstrip(".")
+    text = text.strip(_WRAPPING)
     address, _, fragment = text.partition("#")
     found = _PAGE.fullmatch(_split(address, "link").path)
     if found is None:
@@ -228,7 +228,8 @@ class Client:
     what is revealed. `proxy`, `ssl_context`, `trust_env` and `transport` are httpx2's.
 
     Raises:
-        Invalid: `server` is no address ("malformed"), or plain http ("insecure").
+        Invalid: `server` is no address ("malformed"), or plain http ("insecure"); or, of the field "network", a proxy or
+            certificates that cannot be used.
     """
 
     def __init__(
@@ -247,17 +248,23 @@ class Client:
         self._retries = retries
         self._timeout = timeout
         self.server = self._allowed(_server(server, "server")) if server else ""
-        self._http = httpx2.Client(
-            timeout=timeout,
-            proxy=proxy,
-            verify=ssl_context or True,
-            trust_env=trust_env,
-            transport=transport,
-            mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in LOOPBACK},
-            follow_redirects=False,
-            # What is not packed cannot be larger unpacked than it came.
-            headers={"User-Agent": "onetime", "Accept-Encoding": "identity"},
-        )
+        try:
+            self._http = httpx2.Client(
+                timeout=timeout,
+                proxy=proxy,
+                verify=ssl_context or True,
+                trust_env=trust_env,
+                transport=transport,
+                mounts={_pattern(host): None for host in LOOPBACK},
+                follow_redirects=False,
+                # What is not packed cannot be larger unpacked than it came.
+                headers={"User-Agent": "onetime", "Accept-Encoding": "identity"},
+            )
+        except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
+            reason = _printable(f"{error}")
+        else:
+            return
+        raise Invalid("network", reason)
 
     def __enter__(self) -> Self:
         return self
@@ -451,7 +458,7 @@ class Client:
             kind="file" if opened.header.files else "text",
             files=opened.header.files,
             sealed=False,
-            window_ends_at=_number(answer.headers.get("onetime-window-ends-at", "")),
+            window_ends_at=_window(answer.headers),
             link=link,
             claim=words["claim"],
         )
@@ -726,6 +733,10 @@ def _server(address: str, name: str, *, path: str | None = None) -> str:
     return f"{parts.scheme}://{host}{(parts.path if path is None else path).rstrip('/')}/"
 
 
+def _pattern(host: str) -> str:
+    return f"all://[{host}]" if ":" in host else f"all://{host}"
+
+
 class _EndToEnd(NamedTuple):
     server: str
     key: bytes
@@ -851,6 +862,13 @@ def _asked_pause(answer: _Answer, pause: float) -> float | None:
     return None if asked > LONGEST_PAUSE else max(pause, asked)
 
 
+def _window(headers: dict[str, str]) -> int | None:
+    """When it ends; None when it has, because there is none."""
+    ends_at = _number(headers.get("onetime-window-ends-at", ""))
+    now = _number(headers.get("onetime-now", ""))
+    return None if ends_at is None or now is None or ends_at <= now else ends_at
+
+
 def _number(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,15}", text, re.ASCII) else None
 
@@ -861,7 +879,10 @@ def _refuse_foreign() -> NoReturn:
 
 def _object(answer: _Answer) -> dict[str, Any]:
     if 300 <= answer.status < 400:
-        raise Foreign("The server sends elsewhere; give the address it sends to")
+        origin = re.match(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?", answer.headers.get("location", ""))
+        raise Foreign(
+            f"It sends elsewhere ({origin[0] if origin else 'on itself'}), and is not followed"
+        )
     try:
         said = json.loads(answer.body.decode())
     except (ValueError, RecursionError):
