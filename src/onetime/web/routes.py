@@ -54,10 +54,12 @@ DESCRIPTION: list[Route] = [("GET", "/api/openapi.json", openapi.of([*V1, *E2E])
 PAGES: list[Route] = [
     ("GET", "/", home.form),
     ("POST", "/", home.share),
+    ("GET", "/secret", secret.envelope),
     ("GET", "/secret/{key}", secret.confirm),
     ("POST", "/secret/{key}", secret.reveal),
     ("POST", "/secret/{key}/burn", secret.burn),
     ("GET", "/l/{key}", secret.short_address),
+    ("GET", "/receipt", receipt.envelope),
     ("GET", "/receipt/{key}", receipt.show),
     ("POST", "/receipt/{key}/burn", receipt.burn),
     ("GET", "/private/{key}", receipt.earlier_address),

@@ -9,11 +9,17 @@ from onetime.core.limits import PASSPHRASE_TOTAL
 from onetime.errors import NotFound
 from onetime.model import State
 from onetime.web.http import redirect
+from onetime.web.pages import static
 from onetime.web.render import address, render
 
 if TYPE_CHECKING:
     from onetime.model import Receipt
     from onetime.web.http import Answer, Call
+
+
+async def envelope(call: Call) -> Answer:
+    """The page of the receipt of every secret that was encrypted by its sender."""
+    return static.packed(call, render(call, "receipt/envelope.html"))
 
 
 async def show(call: Call) -> Answer:

@@ -8,10 +8,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from onetime.core.limits import BUDGETS
+from onetime.core.limits import BUDGETS, ENVELOPE_TRIES
 from onetime.errors import NotFound, OnetimeError, RateLimited, WrongPassphrase
 from onetime.web import errors
 from onetime.web.http import redirect
+from onetime.web.pages import static
 from onetime.web.render import address, render
 
 if TYPE_CHECKING:
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
 
 # Shown as what they do: a line feed and a tab. The joiners are part of emoji and of several scripts.
 SEEN = frozenset("\n\t\u200c\u200d")
+
+
+async def envelope(call: Call) -> Answer:
+    """The page of every secret that was encrypted by its sender: which one is asked for is no business of this request."""
+    answer = render(
+        call,
+        "secret/envelope.html",
+        tries=ENVELOPE_TRIES,
+        window=call.app.envelopes.reveal_window,
+    )
+    return static.packed(call, answer)
 
 
 async def confirm(call: Call) -> Answer:

@@ -22,7 +22,7 @@ export function showTimes() {
     time.textContent = zone.format(new Date(time.dateTime));
   }
   for (const element of document.querySelectorAll("[data-seconds]")) {
-    if (element instanceof HTMLElement) countDown(element);
+    if (element instanceof HTMLElement) countDown(element, Number(element.dataset["seconds"]));
   }
 }
 
@@ -40,16 +40,35 @@ export function instant(time, at) {
 }
 
 /**
+ * Instants that the server has told a script at `now` of its clock: each in the elements that the templates have for its name.
+ *
+ * @param {Record<string, number | null>} instants
+ * @param {number} now
+ */
+export function tellTimes(instants, now) {
+  const told = performance.now() / 1000;
+  for (const [name, at] of Object.entries(instants)) {
+    if (at === null) continue;
+    for (const time of document.querySelectorAll(`time[data-at="${name}"]`)) {
+      if (time instanceof HTMLTimeElement) instant(time, at);
+    }
+    for (const element of document.querySelectorAll(`[data-left="${name}"]`)) {
+      if (element instanceof HTMLElement) countDown(element, told + at - now);
+    }
+  }
+}
+
+/**
  * By this device's steady clock, from what the server said: the device's idea of the date may be wrong.
  *
  * @param {HTMLElement} element
+ * @param {number} end in seconds of that clock, which began with the page
  */
-function countDown(element) {
-  const seconds = Number(element.dataset["seconds"]);
+function countDown(element, end) {
   const tick = () => {
-    const left = Math.max(0, seconds - performance.now() / 1000);
+    const left = Math.max(0, end - performance.now() / 1000);
     element.textContent = say(left);
-    if (left > 0) setTimeout(tick, left < 2 * MINUTE ? 1000 : 20_000);
+    if (left > 0 && element.isConnected) setTimeout(tick, left < 2 * MINUTE ? 1000 : 20_000);
   };
   tick();
 }
