@@ -5,6 +5,8 @@ adapter's opener turns it into errors of its own store.
 """
 
 import hashlib
+import os
+import signal
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterable
@@ -40,8 +42,8 @@ class Faults:
     """What goes wrong inside the store, and what it was told.
 
     `broken` is an id: a statement that writes with it among its values fails with `error`; `how_often` bounds that.
-    `commit`: the next commit fails as "undone" or as "done", which sounds the same to the store, or as "full". `refuses`: new
-    connections are refused. `gate`, once cleared, stops the writer where its next transaction would begin.
+    `commit`: the next commit fails as "undone" or as "done", which sounds the same to the store, or as "full"; or the process is
+    killed at it, as "killed undone" or "killed done". `refuses`: new connections are refused. `gate`, once cleared, stops the writer where its next transaction would begin.
     """
 
     broken: bytes | None = None
@@ -98,9 +100,13 @@ class BreakingConnection(sqlite3.Connection):
         fault, faults.commit = faults.commit, None
         if fault == "full":
             super().execute("ROLLBACK")
+        if fault == "killed undone":
+            os.kill(os.getpid(), signal.SIGKILL)
         if fault in {"undone", "full"}:
             raise _named_error("full" if fault == "full" else "ioerr")
         done = super().execute("COMMIT")
+        if fault == "killed done":
+            os.kill(os.getpid(), signal.SIGKILL)
         faults.committed += 1
         if fault == "done":
             raise _named_error("ioerr")

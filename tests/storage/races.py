@@ -7,6 +7,7 @@ of its own, which wait for one instant before they begin.
 import asyncio
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import Any
 
 from onetime.errors import OnetimeError
 from onetime.storage.port import VaultStore
-from tests.storage.adapters import Clock, Opener, Place
+from tests.storage.adapters import Clock, Faults, Opener, Place
 
 # What a process may take to answer; reached only when something hangs.
 PATIENCE_SECONDS = 60
@@ -120,6 +121,24 @@ def make_and_die(place: Place, clock: Clock, calls: Sequence[Call]) -> list[Any]
     return answers
 
 
+def make_and_be_killed(place: Place, clock: Clock, calls: Sequence[Call], *, commit: str) -> None:
+    """The calls, one after another, in a process that is killed at the commit of the last ("killed undone", "killed done")."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(
+        target=_work_and_be_killed,
+        args=(theirs, place.adapter.open, place.address, clock.now, calls, commit),
+    )
+    process.start()
+    theirs.close()
+    process.join(PATIENCE_SECONDS)
+    # It got as far as the last call, and had no answer to it.
+    assert process.exitcode == -signal.SIGKILL
+    assert ours.recv() == "the last"
+    ours.close()
+    process.close()
+
+
 def _answer(pipe: "Connection[Any, Any]") -> Any:
     if not pipe.poll(PATIENCE_SECONDS):
         message = f"no answer within {PATIENCE_SECONDS} s"
@@ -173,5 +192,25 @@ def _work_and_die(
         store = await opener(address, Clock(now))
         pipe.send(await at_once(store, calls))
         os._exit(1)
+
+    asyncio.run(work())
+
+
+def _work_and_be_killed(
+    pipe: "Connection[Any, Any]",
+    opener: Opener,
+    address: str,
+    now: float,
+    calls: Sequence[Call],
+    commit: str,
+) -> None:
+    async def work() -> None:
+        faults = Faults()
+        store = await opener(address, Clock(now), faults=faults)
+        for one in calls[:-1]:
+            await make(store, one)
+        pipe.send("the last")
+        faults.commit = commit
+        await make(store, calls[-1])
 
     asyncio.run(work())

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from onetime.errors import Conflict, Full, Unavailable
-from onetime.model import Kind, State
+from onetime.model import Kind, Settled, State
+from onetime.storage import port
 from onetime.storage.port import Budget, Debit, Debited, NewAnswer, Stored, VaultStore
 from tests.storage.adapters import (
     DAY,
@@ -19,7 +20,18 @@ from tests.storage.adapters import (
     name_of,
     new_secret,
 )
-from tests.storage.races import Refused, at_once, call
+from tests.storage.envelopes import (
+    body_of,
+    burning,
+    claim_of,
+    claiming,
+    handed,
+    new_envelope,
+    right,
+    settling,
+    wrong,
+)
+from tests.storage.races import Refused, at_once, call, make, make_and_be_killed
 
 NETWORK = Debit(key=name_of("network"), budget=Budget(limit=5, window=600, lock=1800))
 MANY = Debit(key=name_of("many"), budget=Budget(limit=1000, window=600))
@@ -279,6 +291,193 @@ async def test_a_store_that_stays_away_is_unavailable_and_comes_back(
     faults.refuses = False
     await failing.ready()
     assert await failing.take(name_of("secret a"))
+
+
+# The same for claim and settle
+
+
+async def put_envelopes(store: VaultStore) -> None:
+    for word in (
+        "claimed",
+        "settled",
+        "late",
+        "burned",
+        "by sender",
+        "given up",
+        "guessed",
+        "kept",
+    ):
+        await store.put(new_envelope(word))
+    for word in ("late", "given up"):
+        assert await handed(store, claiming(word))
+
+
+def a_bit_of_every_claim() -> list[Any]:
+    """As `a_bit_of_everything`, for `check_every_claim`."""
+    return [
+        call("put", new_envelope("new")),
+        claiming("claimed"),
+        claiming("claimed", "laptop"),
+        claiming("settled"),
+        settling("settled"),
+        settling("late"),
+        burning("burned", open_hash=right("burned")),
+        call("burn", name_of("secret by sender")),
+        burning("given up", device="phone"),
+        claiming("guessed", open_hash=wrong(1)),
+        claiming("guessed", open_hash=wrong(2)),
+        claiming("claimed"),
+        call("put", new_envelope("new", created_at=START + 1)),
+        call("put", new_envelope("kept", body=b"other")),
+        claiming("settled"),
+    ]
+
+
+CLAIMED = port.Refused(why=port.Refusal.CLAIMED)
+
+
+async def check_every_claim(answers: list[Any], store: VaultStore) -> None:
+    settled = Settled(acknowledged_at=START, now=START)
+    assert answers[0] == Stored()
+    assert answers[1].body == body_of("claimed")
+    assert answers[2] == CLAIMED
+    assert answers[3].body == body_of("settled")
+    assert answers[4:8] == [settled, settled, True, True]
+    assert answers[8] == CLAIMED
+    assert [each.left for each in answers[9:11]] == [9, 8]
+    assert answers[11] == answers[1]
+    assert answers[12:] == [Stored(created_at=START), Refused("Conflict"), None]
+
+    expected = {
+        "claimed": State.CLAIMED,
+        "settled": State.REVEALED,
+        "late": State.REVEALED,
+        "burned": State.BURNED,
+        "by sender": State.BURNED,
+        "given up": State.REVEALED,
+        "guessed": State.NEW,
+        "kept": State.NEW,
+        "new": State.NEW,
+    }
+    assert {word: await state_of(store, word) for word in expected} == expected
+    assert await make(store, claiming("claimed")) == answers[1]
+    for word in ("settled", "late"):
+        assert await make(store, settling(word)) == settled
+    for word, state in expected.items():
+        if state is not State.NEW:
+            assert not await handed(store, claiming(word, "laptop"))
+        if state in {State.REVEALED, State.BURNED}:
+            assert await make(store, claiming(word)) is None
+    receipt = await store.receipt(name_of("receipt guessed"))
+    assert receipt is not None
+    assert receipt.wrong_tries == 2
+    for word in ("guessed", "kept", "new"):
+        assert await handed(store, claiming(word)) == body_of(word)
+
+
+@pytest.mark.parametrize("error", ["full", "ioerr"])
+async def test_an_error_in_mid_claim_hurts_only_that_claim(
+    failing: VaultStore, place: Place, clock: Clock, faults: Faults, error: str
+) -> None:
+    await put_envelopes(failing)
+    faults.error, faults.broken = error, claim_of("culprit")
+    everything = a_bit_of_every_claim()
+    everything.insert(6, claiming("kept", "culprit"))
+    answers = await at_once(failing, everything)
+    assert answers.pop(6) == Refused("Full" if error == "full" else "Unavailable")
+    await check_every_claim(answers, await place.open(clock))
+
+
+@pytest.mark.parametrize("commit", ["undone", "done", "full"])
+async def test_claims_whose_commit_has_no_answer_are_doubled_and_lost_nowhere(
+    failing: VaultStore, place: Place, clock: Clock, faults: Faults, commit: str
+) -> None:
+    await put_envelopes(failing)
+    faults.commit = commit
+    answers = await at_once(failing, a_bit_of_every_claim())
+    await check_every_claim(answers, await place.open(clock))
+
+
+@pytest.mark.parametrize("commit", ["undone", "done"])
+async def test_a_claim_whose_outcome_stays_unknown_may_be_made_again_by_the_same_device(
+    failing: VaultStore, place: Place, clock: Clock, faults: Faults, commit: str
+) -> None:
+    await put_envelopes(failing)
+    faults.commit, faults.refuses = commit, True
+    answers = await at_once(failing, a_bit_of_every_claim())
+    assert answers == [Refused("Unavailable")] * len(answers)
+    faults.refuses = False
+    for store in (failing, await place.open(clock)):
+        done = commit == "done"
+        assert await state_of(store, "claimed") is (State.CLAIMED if done else State.NEW)
+        assert await state_of(store, "settled") is (State.REVEALED if done else State.NEW)
+        assert await state_of(store, "late") is (State.REVEALED if done else State.CLAIMED)
+    # As if nothing had failed: who asks the same again is told the same, and nobody else gets anything.
+    assert await handed(failing, claiming("claimed")) == body_of("claimed")
+    assert await make(failing, claiming("claimed", "laptop")) == CLAIMED
+    assert await handed(failing, claiming("late")) == (None if done else body_of("late"))
+    assert await make(failing, settling("late")) == Settled(acknowledged_at=START, now=START)
+    assert await make(failing, claiming("late")) is None
+
+
+# What a process was doing when it was killed at its commit, and what has to be true when that was not done, and when it was.
+# Each begins with the claims that it needs; the last one is the one that is killed.
+KILLED: dict[str, list[Any]] = {
+    "claim": [claiming()],
+    "claim again": [claiming(), claiming()],
+    "another claim": [claiming(), claiming(device="laptop")],
+    "settle": [claiming(), settling()],
+    "settle again": [claiming(), settling(), settling()],
+    "burn by the sender": [call("burn", name_of("secret a"))],
+    "burn by the link": [burning(open_hash=right())],
+    "burn with the claim": [claiming(), burning(device="phone")],
+    "wrong proof": [claiming(open_hash=wrong())],
+    "without a window": [claiming(window=0)],
+    "sweep": [claiming(), call("sweep")],
+}
+
+
+@pytest.mark.parametrize("commit", ["killed undone", "killed done"])
+@pytest.mark.parametrize("act", KILLED)
+async def test_whatever_was_running_when_it_was_killed_every_promise_is_kept(
+    place: Place, clock: Clock, act: str, commit: str
+) -> None:
+    first = await place.open(clock)
+    await first.put(new_envelope())
+    await first.close()
+    make_and_be_killed(place, clock, KILLED[act], commit=commit)
+
+    done = commit == "killed done"
+    vault = await place.open(clock)
+    receipt = await vault.receipt(name_of("receipt a"))
+    assert receipt is not None
+    expected = {
+        "claim": (State.NEW, State.CLAIMED),
+        "claim again": (State.CLAIMED, State.CLAIMED),
+        "another claim": (State.CLAIMED, State.CLAIMED),
+        "settle": (State.CLAIMED, State.REVEALED),
+        "settle again": (State.REVEALED, State.REVEALED),
+        "burn by the sender": (State.NEW, State.BURNED),
+        "burn by the link": (State.NEW, State.BURNED),
+        "burn with the claim": (State.CLAIMED, State.REVEALED),
+        "wrong proof": (State.NEW, State.NEW),
+        "without a window": (State.NEW, State.REVEALED),
+        "sweep": (State.CLAIMED, State.CLAIMED),
+    }[act][done]
+    assert receipt.state is expected
+    assert receipt.acknowledged == (act == "settle again" or (act == "settle" and done))
+    assert receipt.wrong_tries == (act == "wrong proof" and done)
+
+    # The device asks the same again. It gets the same bytes, unless it has given them up.
+    for _ in range(2):
+        again = await handed(vault, claiming())
+        assert again == (body_of("a") if expected in {State.NEW, State.CLAIMED} else None)
+        assert not await handed(vault, claiming(device="laptop"))
+    settled = await make(vault, settling())
+    assert (settled is None) == (expected is State.BURNED)
+    assert await make(vault, claiming()) is None
+    await vault.scrub()
+    assert not place.holds(right())
 
 
 # Callers that go away

@@ -5,10 +5,29 @@ from typing import Any
 
 import pytest
 
-from onetime.model import Kind, State
-from onetime.storage.port import Budget, Debit, NewAnswer, Stored, VaultStore
+from onetime.model import Handed, Kind, Settled, State
+from onetime.storage.port import (
+    Budget,
+    Debit,
+    NewAnswer,
+    Refusal,
+    Refused,
+    Stored,
+    StoredReceipt,
+    VaultStore,
+)
 from tests.rounds import rounds
 from tests.storage.adapters import DAY, START, Clock, Place, name_of, new_secret
+from tests.storage.envelopes import (
+    WINDOW,
+    body_of,
+    burning,
+    claiming,
+    new_envelope,
+    right,
+    settling,
+    wrong,
+)
 from tests.storage.races import Call, Crew, at_once, call
 
 CALLERS = 64
@@ -197,3 +216,167 @@ async def test_takers_race_the_put_itself(ground: Field) -> None:
         taken = [each for each in winners(answers) if each != Stored()]
         left = await ground.vault.take(secret.secret_id)
         assert len(taken) + (left is not None) == 1
+
+
+# End-to-end secrets
+
+CLAIMED = Refused(why=Refusal.CLAIMED)
+
+
+async def receipt_of(ground: Field, word: str) -> StoredReceipt:
+    found = await ground.vault.receipt(name_of(f"receipt {word}"))
+    assert found is not None
+    return found
+
+
+def had(answers: Sequence[Any]) -> list[int]:
+    """Who was given something: the places of their calls."""
+    return [place for place, answer in enumerate(answers) if isinstance(answer, Handed)]
+
+
+async def test_one_of_many_claimants_gets_the_envelope_and_gets_it_again(ground: Field) -> None:
+    for number in range(ROUNDS):
+        word = f"{number}"
+        await ground.vault.put(new_envelope(word))
+        calls = [claiming(word, device) for device in range(CALLERS)]
+        answers = await ground.race(calls)
+        (winner,) = had(answers)
+        assert answers[winner].body == body_of(word)
+        assert [each for each in answers if each != CLAIMED] == [answers[winner]]
+        # Everybody asks again, the winner from every process.
+        again = await ground.race([*calls, *[calls[winner]] * 16])
+        assert had(again) == [winner, *range(CALLERS, CALLERS + 16)]
+        assert [again[place] for place in had(again)] == [answers[winner]] * 17
+        receipt = await receipt_of(ground, word)
+        assert (receipt.state, receipt.window_ends_at) == (State.CLAIMED, START + WINDOW)
+
+
+async def test_one_claim_from_many_places_is_one_reader(ground: Field) -> None:
+    for number in range(ROUNDS):
+        word = f"{number}"
+        await ground.vault.put(new_envelope(word))
+        answers = await ground.race([claiming(word)] * CALLERS)
+        assert (
+            answers
+            == [Handed(body=body_of(word), window_ends_at=START + WINDOW, now=START)] * CALLERS
+        )
+
+
+async def test_without_a_window_one_of_many_claims_gets_it_once(ground: Field) -> None:
+    for number in range(ROUNDS):
+        word = f"{number}"
+        await ground.vault.put(new_envelope(word))
+        answers = await ground.race(
+            [claiming(word, device % 2, window=0) for device in range(CALLERS)]
+        )
+        assert len(had(answers)) == 1
+        assert answers.count(None) == CALLERS - 1
+
+
+async def test_after_a_settle_nobody_gets_it_whoever_raced(ground: Field) -> None:
+    for number in range(ROUNDS):
+        word = f"{number}"
+        await ground.vault.put(new_envelope(word))
+        await ground.vault.claim(*claiming(word).args, **claiming(word).options)
+        calls = [
+            (settling(word), claiming(word), claiming(word, "laptop"))[(index // 4 + number) % 3]
+            for index in range(CALLERS)
+        ]
+        answers = await ground.race(calls)
+        for one, answer in zip(calls, answers, strict=True):
+            if one.verb == "settle":
+                assert answer == Settled(acknowledged_at=START, now=START)
+            elif one == claiming(word):
+                assert answer is None or answer.body == body_of(word)
+            else:
+                assert answer in (None, CLAIMED)
+        assert await ground.race([claiming(word), claiming(word, "laptop")] * 8) == [None] * 16
+        receipt = await receipt_of(ground, word)
+        assert (receipt.state, receipt.acknowledged_at) == (State.REVEALED, START)
+
+
+async def test_an_envelope_is_either_claimed_or_burned(ground: Field) -> None:
+    seen = set()
+    for number in range(2 * ROUNDS):
+        word = f"{number}"
+        await ground.vault.put(new_envelope(word))
+        burns = [
+            burning(word, open_hash=right(word)),
+            call("burn", name_of(f"secret {word}")),
+        ]
+        calls = [
+            (claiming(word, index), *burns)[(index // 4 + number) % 3] for index in range(CALLERS)
+        ]
+        answers = await ground.race(calls)
+        burned = answers.count(True)
+        assert len(had(answers)) + burned == 1
+        receipt = await receipt_of(ground, word)
+        if burned:
+            assert receipt.state is State.BURNED
+        else:
+            # A burn by the sender has ended the window, if one came after the claim.
+            assert receipt.state in {State.CLAIMED, State.REVEALED}
+        assert not receipt.acknowledged
+        seen.add(bool(burned))
+    assert seen == {True, False}
+
+
+async def test_many_wrong_proofs_at_once_spend_exactly_the_budget(ground: Field) -> None:
+    for number in range(ROUNDS):
+        word = f"{number}"
+        await ground.vault.put(new_envelope(word))
+        verbs = (claiming, burning)
+        answers = await ground.race(
+            [verbs[guess // 4 % 2](word, open_hash=wrong(guess)) for guess in range(CALLERS)]
+        )
+        tried = [each for each in answers if each.why is Refusal.WRONG]
+        assert sorted(each.left for each in tried) == list(range(10))
+        locked = Refused(why=Refusal.LOCKED, retry_after=60)
+        assert [each for each in answers if each.why is not Refusal.WRONG] == [locked] * 54
+        assert (await receipt_of(ground, word)).wrong_tries == 10
+
+
+async def test_the_right_proof_amid_wrong_ones_is_tried_or_locked_out_and_costs_none(
+    ground: Field,
+) -> None:
+    seen = set()
+    for number in range(2 * ROUNDS):
+        word = f"{number}"
+        await ground.vault.put(new_envelope(word))
+        calls = [claiming(word, guess, open_hash=wrong(guess)) for guess in range(CALLERS)]
+        place = number * 5 % CALLERS
+        calls[place] = claiming(word, "phone")
+        answers = await ground.race(calls)
+        tried = sum(getattr(each, "why", None) is Refusal.WRONG for each in answers)
+        assert (await receipt_of(ground, word)).wrong_tries == tried
+        if had(answers):
+            assert had(answers) == [place]
+            assert tried < 10
+        else:
+            assert answers[place] == Refused(why=Refusal.LOCKED, retry_after=60)
+            assert tried == 10
+        seen.add(bool(had(answers)))
+    assert seen == {True, False}
+
+
+async def test_a_create_raced_by_its_own_repetition_is_one_envelope(ground: Field) -> None:
+    for number in range(ROUNDS):
+        word = f"{number}"
+        calls = [call("put", new_envelope(word, created_at=START + each % 3)) for each in range(16)]
+        answers = await ground.race(calls)
+        (first,) = (place for place, answer in enumerate(answers) if answer == Stored())
+        created_at = START + first % 3
+        assert answers.count(Stored(created_at=created_at)) == 15
+        assert (await receipt_of(ground, word)).created_at == created_at
+        claimed = await ground.race([claiming(word, device) for device in range(16)])
+        assert len(had(claimed)) == 1
+
+
+async def test_different_envelopes_under_one_id_are_one(ground: Field) -> None:
+    for number in range(ROUNDS):
+        word = f"{number}"
+        bodies = [body_of(f"{word} {each}") for each in range(16)]
+        answers = await ground.race([call("put", new_envelope(word, body=body)) for body in bodies])
+        assert answers.count(Stored()) == 1
+        claimed = await ground.race([claiming(word)])
+        assert claimed[0].body == bodies[answers.index(Stored())]

@@ -14,20 +14,22 @@ from typing import Any
 
 import pytest
 
-from onetime.errors import Full, Misconfigured, Unavailable, Undecryptable
+from onetime.errors import Conflict, Full, Misconfigured, Unavailable, Undecryptable
 from onetime.model import State
+from onetime.storage import port
 from onetime.storage.port import Stored, VaultStore
-from onetime.storage.vault.eraser import KEY_BYTES, PADDING_BYTES, SLOTS
+from onetime.storage.vault.eraser import KEY_BYTES, NONCE_BYTES, PADDING_BYTES, SLOTS, Eraser
 from onetime.storage.vault.schema import MIGRATIONS, integrity
 from onetime.storage.vault.sqlite import SqliteVault
 from onetime.storage.vault.steps import SWEEP_BYTES
-from onetime.storage.vault.transaction import Transaction
+from onetime.storage.vault.transaction import Transaction, shard
 from tests.needs import root
 from tests.rounds import rounds
 from tests.storage.adapters import (
     ADAPTERS,
     HOUR,
     SHORT_PROOF,
+    START,
     Clock,
     Faults,
     Place,
@@ -35,9 +37,11 @@ from tests.storage.adapters import (
     new_secret,
     sqlite_files,
 )
+from tests.storage.envelopes import body_of, claiming, handed, new_envelope, settling
 from tests.storage.races import Crew, Refused, at_once, call, make
 
 VERSION = len(MIGRATIONS) + 1
+FIRST_SCHEMA = Path(__file__).with_name("schema_1.sql")
 OLDER = (*MIGRATIONS, "CREATE TABLE added (one INTEGER) STRICT;\nINSERT INTO added VALUES (1);")
 
 
@@ -206,6 +210,129 @@ async def test_a_migration_happens_as_a_whole_or_not_at_all(
     assert ask(path, "SELECT schema_version FROM vault") == VERSION
     assert ask(path, "SELECT count(*) FROM sqlite_schema WHERE name IN ('added', 'more')") == 0
     assert await (await opened(path, clock)).take(name_of("secret a"))
+
+
+@pytest.fixture
+def first_schema(path: Path) -> Path:
+    """A vault of version 1 with a living secret, a read one and a generated one; the keys of their bodies are made by its rules."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.executescript(FIRST_SCHEMA.read_text())
+    db.execute("INSERT INTO vault VALUES (1, 1, NULL)")
+    db.execute("INSERT INTO root_key VALUES (1, ?)", (START + HOUR,))
+    keys, nonce = Eraser(), os.urandom(NONCE_BYTES)
+    db.execute("BEGIN")
+    for word, state in (("living", "new"), ("read", "revealed"), ("generated", "new")):
+        secret = new_secret(word)
+        kind = "generate" if word == "generated" else "conceal"
+        number = db.execute(
+            """INSERT INTO receipt (shard, receipt_id, secret_id, kind, state, has_passphrase, created_at, secret_expires_at,
+            expires_at, ended_at, wrapped) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)""",
+            (
+                shard(secret.secret_id),
+                secret.receipt_id,
+                secret.secret_id,
+                kind,
+                state,
+                secret.created_at,
+                secret.expires_at,
+                secret.receipt_expires_at,
+                START if state == "revealed" else None,
+                secret.wrapped,
+            ),
+        ).lastrowid
+        assert number is not None
+        if state == "new":
+            db.execute(
+                "INSERT INTO secret VALUES (?, ?, 1, ?, ?)",
+                (number, secret.expires_at, secret.head, keys.lock(db, number, secret.body, nonce)),
+            )
+    db.execute("COMMIT")
+    db.close()
+    return path
+
+
+async def test_a_vault_of_the_first_schema_goes_on_and_takes_envelopes(
+    opened: Opened, first_schema: Path, clock: Clock
+) -> None:
+    clock.now += 60
+    first = await opened(first_schema, clock)
+    assert ask(first_schema, "SELECT schema_version FROM vault") == VERSION
+    for vault in (first, await opened(first_schema, clock)):
+        receipt = await vault.receipt(name_of("receipt living"))
+        assert receipt is not None
+        assert (receipt.state, receipt.acknowledged_at, receipt.window_ends_at) == (
+            State.NEW,
+            None,
+            None,
+        )
+        assert await vault.take(name_of("secret read")) is None
+    assert await make(first, claiming("living")) is None
+    taken = await first.take(name_of("secret living"))
+    assert taken is not None
+    assert taken.body == b"body of living"
+    assert await first.show_once(name_of("receipt generated"), within=HOUR)
+
+    await first.put(new_envelope("late", created_at=int(clock.now)))
+    assert await handed(first, claiming("late")) == body_of("late")
+    clock.now += 1200
+    assert await handed(first, claiming("late")) == body_of("late")
+    assert await make(first, settling("late"))
+    clock.now += 3 * HOUR
+    while (await first.sweep()).more:
+        pass
+    await first.scrub()
+    for table in ("secret", "receipt", "envelope"):
+        assert ask(first_schema, f"SELECT count(*) FROM {table}") == 0  # noqa: S608
+    assert integrity(first_schema) is None
+
+
+async def test_an_upgraded_schema_is_the_same_as_a_new_one(
+    opened: Opened, first_schema: Path, tmp_path: Path, clock: Clock
+) -> None:
+    fresh = tmp_path / "fresh.db"
+    await opened(fresh, clock)
+    before = schema_of(first_schema)
+    assert before != schema_of(fresh)
+    await opened(first_schema, clock)
+    assert schema_of(first_schema) == schema_of(fresh)
+
+
+def schema_of(path: Path) -> dict[str, Any]:
+    """Tables with their columns, indices with theirs, triggers: whatever the words by which they were made."""
+    db = sqlite3.connect(path)
+    found: dict[str, Any] = {}
+    try:
+        for kind, name, table, sql in db.execute(
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+        ).fetchall():
+            if kind == "table":
+                columns = db.execute(f"PRAGMA table_xinfo({name})").fetchall()
+                indices = sorted(row[1:] for row in db.execute(f"PRAGMA index_list({name})"))
+                strict = db.execute(f"PRAGMA table_list({name})").fetchone()[3:]
+                found[f"{kind} {name}"] = (columns, indices, strict)
+            elif kind == "index":
+                columns = db.execute(f"PRAGMA index_xinfo({name})").fetchall()
+                condition = sql.partition(" WHERE ")[2] if sql else ""
+                found[f"{kind} {name}"] = (table, columns, condition)
+            else:
+                found[f"{kind} {name}"] = (table, sql.split())
+    finally:
+        db.close()
+    return found
+
+
+async def test_what_several_processes_upgrade_at_once_is_upgraded_once(
+    first_schema: Path, clock: Clock, crew: Crew
+) -> None:
+    place = Place(ADAPTERS[0], str(first_schema))
+    crew.open(place, clock)
+    calls = [call("put", new_envelope(f"{each}")) for each in range(8)]
+    assert crew.make(calls) == [Stored()] * 8
+    crew.close_store()
+    assert ask(first_schema, "SELECT schema_version FROM vault") == VERSION
+    assert ask(first_schema, "SELECT count(*) FROM envelope") == 8
 
 
 @pytest.fixture
@@ -468,6 +595,25 @@ async def test_the_reserve_is_given_up_for_a_take_and_taken_again(
     assert await vault.put(new_secret("c")) == Stored()
 
 
+async def test_a_full_vault_still_answers_a_repeated_create(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    vault = await opened(path, clock, max_bytes=1_000_000)
+    body = bytes(50_000)
+    words = [f"{each}" for each in range(30)]
+    answers = [await make(vault, call("put", new_envelope(each, body=body))) for each in words]
+    kept = answers.count(Stored())
+    assert answers[kept:] == [Refused("Full")] * (30 - kept)
+    assert await vault.put(new_envelope("0", body=body)) == Stored(created_at=START)
+    with pytest.raises(Conflict):
+        await vault.put(new_envelope("0", body=body + b"."))
+    assert await handed(vault, claiming("0")) == body
+    with pytest.raises(Conflict):
+        await vault.put(new_envelope("0", body=body))
+    with pytest.raises(Full):
+        await vault.put(new_envelope("new", body=body))
+
+
 async def test_the_total_size_is_a_limit_for_creates_alone(
     opened: Opened, path: Path, clock: Clock
 ) -> None:
@@ -552,6 +698,39 @@ async def test_on_a_full_disk_reading_and_burning_go_on_and_creates_resume(
     late = new_secret("late", created_at=int(clock.now), body=bytes(size))
     assert await vault.put(late) == Stored()
     assert await vault.take(late.secret_id)
+
+
+@pytest.mark.parametrize("size", [100, 60_000])
+async def test_on_a_full_disk_claims_and_settles_go_on_and_keep_their_promises(
+    opened: Opened, small_disk: Path, clock: Clock, size: int
+) -> None:
+    path, reserve = small_disk / "vault.db", 6 * 1024 * 1024
+    vault = await opened(path, clock, disk_reserve=reserve)
+    words = [f"{each}" for each in range(30)]
+    for word in words:
+        await vault.put(new_envelope(word, body=random.Random(word).randbytes(size)))
+    await vault.scrub()
+    fill(small_disk)
+    first, repeated = new_envelope("0", body=random.Random("0").randbytes(size)), words[1]
+    assert await vault.put(first) == Stored(created_at=START)
+    with pytest.raises(Full):
+        await vault.put(new_envelope("refused", body=bytes(size)))
+    for number, word in enumerate(words):
+        given = await make(vault, claiming(word))
+        assert given.body == random.Random(word).randbytes(size)
+        assert await make(vault, claiming(word, "laptop")) == port.Refused(why=port.Refusal.CLAIMED)
+        if number % 3 == 0:
+            assert await make(vault, settling(word))
+        elif number % 3 == 1:
+            assert (await make(vault, claiming(word))).body == given.body
+    # The same for who opens it again, with what room there is.
+    again = await opened(path, clock, disk_reserve=reserve)
+    for number, word in enumerate(words):
+        given = await handed(again, claiming(word))
+        assert (given is None) == (number % 3 == 0)
+        assert not await handed(again, claiming(word, "laptop"))
+    assert await make(again, settling(repeated))
+    assert await make(again, claiming(repeated)) is None
 
 
 async def test_a_vault_on_a_full_disk_can_be_opened_and_emptied(
