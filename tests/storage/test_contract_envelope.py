@@ -940,7 +940,7 @@ async def test_while_another_process_was_awake_no_window_was_slept_through(
     await vault.put(new_envelope())
     assert await handed(vault, claiming())
     frozen, awake = vault, await place.open(clock)
-    await pass_time(awake, clock, 20 * 60)
+    await pass_time(awake, clock, WINDOW + 120)  # over, and not swept yet
     assert await frozen.look(A) is None
     assert await make(frozen, claiming()) is None
     assert await make(await place.open(clock), claiming()) is None

@@ -9,6 +9,7 @@ import pytest
 
 from onetime.storage.vault.sqlite import SqliteVault
 from tests.storage import test_contract as contract
+from tests.storage import test_contract_envelope as claims
 from tests.storage import test_faults, test_races
 from tests.storage.adapters import (
     Adapter,
@@ -25,19 +26,40 @@ from tests.storage.twins import (
     AnswersBeforeCommit,
     AnswersUnproven,
     BelievesUnknown,
+    BurnsWhatWasRead,
+    ClaimsInTwoSteps,
+    CountsDeliveries,
     CountsInMemory,
+    DebitsBehindTheTest,
+    EndsWithTheSecret,
     ExpiresBySweep,
     ForgetsTheDead,
+    ForgetsToDelete,
+    GivesItOnce,
+    GivesItToAnybody,
+    GivesWindowsForEver,
     GoesOnAfterRollback,
     KeepsTheKeys,
     KeepsTheLog,
+    KeepsTheProof,
+    MarksWithoutDeleting,
+    OpensWhileLocked,
     PeekThenDelete,
+    PutsAnythingAgain,
+    RemembersInMemory,
     RepeatsUnknown,
     RightInOneProcess,
+    ServesUntilTheSweep,
+    SettlesForAnybody,
+    SettlesOnce,
     SetWiseTake,
+    SleepsItsWindowsAway,
     SpendsWithoutLooking,
     SweepsAtOnce,
+    TakesEnvelopes,
     TokenTwice,
+    WakesEachProcess,
+    WakesOnlyWhoWrites,
 )
 
 Test = Callable[..., Awaitable[None]]
@@ -235,3 +257,143 @@ async def test_a_secret_without_tombstone_is_put_again(bench: Bench) -> None:
 async def test_a_log_or_a_key_that_is_kept_is_found_in_the_files(bench: Bench) -> None:
     with fails():
         await bench.run(contract.test_what_was_taken_is_in_no_file_after_a_scrub)
+
+
+# Claim and settle
+
+ONE_CLAIMANT = test_races.test_one_of_many_claimants_gets_the_envelope_and_gets_it_again
+ASLEEP = claims.test_a_window_that_was_slept_through_is_given_once_more
+CELL = claims.test_every_verb_before_during_and_after_the_window
+
+Story = tuple[Test, dict[str, Any]]
+
+
+def story(test: Test, **facts: Any) -> Story:
+    return test, facts
+
+
+def cell(act: str, moment: str) -> Story:
+    return CELL, {"act": act, "moment": moment}
+
+
+# Each with the tests that find it.
+CLAIM_TWINS: dict[type[SqliteVault], list[Story]] = {
+    ClaimsInTwoSteps: [story(ONE_CLAIMANT), story(ONE_CLAIMANT, processes=True)],
+    GivesItToAnybody: [
+        story(ONE_CLAIMANT),
+        story(claims.test_another_claim_never_gets_it_whatever_it_proves),
+        cell("another claim", "during"),
+    ],
+    GivesItOnce: [
+        story(claims.test_the_same_claim_gets_the_same_bytes_until_the_window_ends),
+        story(test_races.test_one_claim_from_many_places_is_one_reader),
+        cell("claim again", "during"),
+    ],
+    RemembersInMemory: [
+        story(claims.test_a_claim_survives_the_death_of_the_process_that_answered),
+        story(ONE_CLAIMANT, processes=True),
+    ],
+    ForgetsToDelete: [
+        story(claims.test_a_settle_destroys_at_once_and_is_acknowledged_on_the_receipt),
+        cell("settle", "during"),
+    ],
+    MarksWithoutDeleting: [
+        story(claims.test_a_claim_and_its_settle_in_one_batch),
+        story(test_races.test_after_a_settle_nobody_gets_it_whoever_raced),
+    ],
+    SettlesForAnybody: [
+        story(claims.test_a_settle_with_a_foreign_claim_does_nothing),
+        cell("settle with another claim", "during"),
+    ],
+    SettlesOnce: [
+        story(claims.test_a_settle_repeated_is_given_the_same_answer),
+        story(claims.test_a_settle_after_the_window_only_acknowledges, swept=True),
+    ],
+    ServesUntilTheSweep: [
+        story(claims.test_after_the_window_there_is_nothing_for_anybody),
+        cell("claim again", "after"),
+    ],
+    EndsWithTheSecret: [
+        story(claims.test_a_claim_made_in_the_last_second_keeps_its_window_and_its_receipt),
+    ],
+    DebitsBehindTheTest: [
+        story(test_races.test_many_wrong_proofs_at_once_spend_exactly_the_budget),
+        story(claims.test_ten_wrong_proofs_are_free_and_the_tenth_locks),
+    ],
+    OpensWhileLocked: [
+        story(claims.test_ten_wrong_proofs_are_free_and_the_tenth_locks),
+        story(claims.test_wrong_proofs_of_one_batch_are_debited_one_by_one),
+    ],
+    CountsDeliveries: [story(claims.test_a_delivery_again_needs_no_proof_and_spends_nothing)],
+    SleepsItsWindowsAway: [
+        story(ASLEEP, kill=True, claimed_before=0),
+        story(ASLEEP, kill=False, claimed_before=0),
+    ],
+    GivesWindowsForEver: [
+        story(
+            claims.test_a_window_is_given_again_only_once_however_often_it_is_slept_through,
+            kill=True,
+        ),
+    ],
+    WakesOnlyWhoWrites: [story(ASLEEP, kill=False, claimed_before=0)],
+    WakesEachProcess: [
+        story(claims.test_while_another_process_was_awake_no_window_was_slept_through),
+    ],
+    BurnsWhatWasRead: [cell("burn by the sender", "during")],
+    TakesEnvelopes: [
+        story(claims.test_the_verbs_of_sealed_secrets_give_no_envelope),
+    ],
+    KeepsTheProof: [
+        story(
+            claims.test_of_what_is_gone_no_file_holds_the_content_or_what_proved_it, end="settled"
+        ),
+    ],
+}
+
+FOUND = [(kind, test, facts) for kind, stories in CLAIM_TWINS.items() for test, facts in stories]
+
+
+@pytest.mark.parametrize(
+    ("bench", "test", "facts"),
+    FOUND,
+    indirect=["bench"],
+    ids=[f"{kind.__name__}-{test.__name__}" for kind, test, _ in FOUND],
+)
+async def test_a_broken_claim_or_settle_is_found(
+    bench: Bench, test: Test, facts: dict[str, Any]
+) -> None:
+    with fails():
+        await bench.run(test, **facts)
+
+
+TRUE = list({(test.__name__, str(facts)): (test, facts) for _, test, facts in FOUND}.values())
+
+
+@of(SqliteVault)
+async def test_the_true_adapter_passes_what_the_twins_of_claim_fail(bench: Bench) -> None:
+    for test, facts in TRUE:
+        await bench.run(test, **facts)
+
+
+@of(PutsAnythingAgain)
+@pytest.mark.parametrize("difference", claims.DIFFERENCES)
+async def test_a_create_that_is_not_compared_is_found(bench: Bench, difference: str) -> None:
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        await bench.run(claims.test_a_put_with_one_difference_is_a_conflict, difference=difference)
+
+
+@of(BelievesUnknown)
+async def test_a_claim_that_is_believed_unproven_is_found(bench: Bench) -> None:
+    with fails():
+        await bench.run(
+            test_faults.test_claims_whose_commit_has_no_answer_are_doubled_and_lost_nowhere,
+            commit="undone",
+        )
+
+
+@of(AnswersBeforeCommit)
+async def test_a_claim_that_is_answered_before_its_commit_is_found_by_a_death(
+    bench: Bench,
+) -> None:
+    with fails():
+        await bench.run(claims.test_a_claim_survives_the_death_of_the_process_that_answered)

@@ -8,13 +8,24 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from onetime.errors import OnetimeError, Unavailable
-from onetime.model import Kind
+from onetime.errors import Conflict, OnetimeError, Unavailable
+from onetime.model import Handed, Kind, Settled, State
 from onetime.storage.batch import Operation
-from onetime.storage.port import Debit, Debited, StoredSecret
+from onetime.storage.port import (
+    Debit,
+    Debited,
+    NewAnswer,
+    NewSecret,
+    Refusal,
+    Refused,
+    Stored,
+    StoredSecret,
+    Tries,
+)
+from onetime.storage.vault import envelope
 from onetime.storage.vault.eraser import Eraser
 from onetime.storage.vault.sqlite import SqliteVault
-from onetime.storage.vault.steps import take
+from onetime.storage.vault.steps import burn, take
 from onetime.storage.vault.transaction import Transaction
 
 WHOLE = """SELECT number, kind, has_passphrase, created_at, secret_expires_at, head, body
@@ -281,3 +292,360 @@ class KeepsTheKeys(SqliteVault):
 
     async def _erase(self) -> None:
         pass
+
+
+# End-to-end secrets
+
+
+class ClaimsInTwoSteps(SqliteVault):
+    """Looks whether somebody has claimed it, and writes the claim in a second step."""
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        looked = await self.look(secret_id)
+        if looked is None or looked.state is not State.NEW:
+            return await super().claim(
+                secret_id, open_hash=open_hash, claim_hash=claim_hash, window=window, tries=tries
+            )
+        await asyncio.sleep(PAUSE_SECONDS)
+
+        def operation(tx: Transaction) -> Handed | Refused | None:
+            # Whatever has happened since: it was new when it was looked at.
+            tx.run(
+                """UPDATE envelope SET open_hash = ? WHERE open_hash = x''
+                AND number = (SELECT number FROM receipt WHERE secret_id = ?)""",
+                open_hash,
+                secret_id,
+            )
+            tx.run(
+                "UPDATE receipt SET state = 'new' WHERE secret_id = ? AND state = 'claimed'",
+                secret_id,
+            )
+            return envelope.claim(tx, secret_id, open_hash, claim_hash, window, tries)
+
+        return await self._submit(operation)
+
+
+class GivesItToAnybody(SqliteVault):
+    """While the window runs, whoever has the link is served, as after "refresh to see it again"."""
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        def operation(tx: Transaction) -> Handed | Refused | None:
+            row = tx.one(
+                """SELECT claim_hash FROM receipt JOIN envelope USING (number)
+                WHERE secret_id = ? AND state = 'claimed'""",
+                secret_id,
+            )
+            first = row[0] if row else claim_hash
+            return envelope.claim(tx, secret_id, open_hash, first, window, tries)
+
+        return await self._submit(operation)
+
+
+class GivesItOnce(SqliteVault):
+    """No delivery again: what was lost on the way is lost."""
+
+    async def claim(
+        self,
+        secret_id: bytes,
+        *,
+        open_hash: bytes,
+        claim_hash: bytes,
+        window: int,  # noqa: ARG002 - that is its mistake
+        tries: Tries,
+    ) -> Handed | Refused | None:
+        return await super().claim(
+            secret_id, open_hash=open_hash, claim_hash=claim_hash, window=0, tries=tries
+        )
+
+
+class RemembersInMemory(SqliteVault):
+    """Keeps for itself whose claim it was: right until it ends, or until another process is asked."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._claims: dict[bytes, bytes] = {}
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        looked = await self.look(secret_id)
+        first = self._claims.get(secret_id)
+        if looked is not None and looked.state is State.CLAIMED and first is None:
+            first = self._claims[secret_id] = claim_hash
+
+            def operation(tx: Transaction) -> None:
+                tx.run("UPDATE envelope SET claim_hash = ?", claim_hash)
+
+            await self._submit(operation)
+        if first is not None and first != claim_hash:
+            return Refused(why=Refusal.CLAIMED)
+        answer = await super().claim(
+            secret_id, open_hash=open_hash, claim_hash=claim_hash, window=window, tries=tries
+        )
+        if isinstance(answer, Handed):
+            self._claims.setdefault(secret_id, claim_hash)
+        return answer
+
+
+class ForgetsToDelete(SqliteVault):
+    """A settle marks the receipt, and leaves the content to the sweep."""
+
+    async def settle(self, secret_id: bytes, *, claim_hash: bytes) -> Settled | None:
+        def operation(tx: Transaction) -> Settled | None:
+            row = tx.one(
+                """SELECT number FROM receipt JOIN envelope USING (number)
+                WHERE secret_id = ? AND claim_hash = ?""",
+                secret_id,
+                claim_hash,
+            )
+            if row is None:
+                return None
+            tx.run("UPDATE envelope SET acknowledged_at = ? WHERE number = ?", tx.now, *row)
+            tx.run("UPDATE receipt SET acknowledged = 1, state = 'revealed' WHERE number = ?", *row)
+            return Settled(acknowledged_at=tx.now, now=tx.now)
+
+        return await self._submit(operation)
+
+
+class MarksWithoutDeleting(ForgetsToDelete):
+    """A settle says that it is gone, and gives it to the same claim all the same."""
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        def operation(tx: Transaction) -> Handed | Refused | None:
+            tx.run(
+                """UPDATE receipt SET state = 'claimed' WHERE secret_id = ? AND state = 'revealed'
+                AND number IN (SELECT number FROM secret)""",
+                secret_id,
+            )
+            return envelope.claim(tx, secret_id, open_hash, claim_hash, window, tries)
+
+        return await self._submit(operation)
+
+
+class SettlesForAnybody(SqliteVault):
+    """Whoever has the link may say that it arrived."""
+
+    async def settle(self, secret_id: bytes, *, claim_hash: bytes) -> Settled | None:
+        def operation(tx: Transaction) -> Settled | None:
+            row = tx.one(
+                "SELECT claim_hash FROM receipt JOIN envelope USING (number) WHERE secret_id = ?",
+                secret_id,
+            )
+            return envelope.settle(tx, secret_id, (row and row[0]) or claim_hash)
+
+        return await self._submit(operation)
+
+
+class SettlesOnce(SqliteVault):
+    """A settle repeated finds nothing any more."""
+
+    async def settle(self, secret_id: bytes, *, claim_hash: bytes) -> Settled | None:
+        def operation(tx: Transaction) -> Settled | None:
+            here = tx.one(
+                "SELECT 1 FROM receipt JOIN secret USING (number) WHERE secret_id = ?", secret_id
+            )
+            return envelope.settle(tx, secret_id, claim_hash) if here else None
+
+        return await self._submit(operation)
+
+
+class ServesUntilTheSweep(SqliteVault):
+    """The end of a window is when the sweep has come by."""
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        def operation(tx: Transaction) -> Handed | Refused | None:
+            now, tx.now = tx.now, 0
+            row = tx.one("SELECT state FROM receipt WHERE secret_id = ?", secret_id)
+            if row is None or row[0] == "new":
+                tx.now = now
+            return envelope.claim(tx, secret_id, open_hash, claim_hash, window, tries)
+
+        return await self._submit(operation)
+
+
+class EndsWithTheSecret(SqliteVault):
+    """A window ends at the latest when the secret would have expired."""
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        looked = await self.look(secret_id)
+        if looked is not None and looked.secret_expires_at <= looked.now:
+            return None
+        return await super().claim(
+            secret_id, open_hash=open_hash, claim_hash=claim_hash, window=window, tries=tries
+        )
+
+
+class DebitsBehindTheTest(SqliteVault):
+    """Compares the proof first, and writes down in a second step that it was wrong."""
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        statement = """SELECT open_hash, wrong_tries, locked_until FROM receipt JOIN envelope USING (number)
+            WHERE secret_id = ? AND state = 'new'"""
+        for right, wrong_tries, locked_until in self._read(statement, secret_id):
+            if locked_until <= self.now() and right != open_hash:
+                await asyncio.sleep(PAUSE_SECONDS)
+
+                def debit(tx: Transaction) -> None:
+                    tx.run(
+                        "UPDATE receipt SET wrong_tries = wrong_tries + 1 WHERE secret_id = ?",
+                        secret_id,
+                    )
+
+                await self._submit(debit)
+                return Refused(why=Refusal.WRONG, left=tries.left(wrong_tries + 1))
+        return await super().claim(
+            secret_id, open_hash=open_hash, claim_hash=claim_hash, window=window, tries=tries
+        )
+
+
+class OpensWhileLocked(SqliteVault):
+    """A lock refuses wrong proofs alone: so whoever guesses goes on guessing."""
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        def operation(tx: Transaction) -> Handed | Refused | None:
+            tx.run(
+                """UPDATE envelope SET locked_until = 0 WHERE open_hash = ?
+                AND number = (SELECT number FROM receipt WHERE secret_id = ?)""",
+                open_hash,
+                secret_id,
+            )
+            return envelope.claim(tx, secret_id, open_hash, claim_hash, window, tries)
+
+        return await self._submit(operation)
+
+
+class CountsDeliveries(SqliteVault):
+    """A delivery again asks for the proof as the first did, and for its budget."""
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        answer = await super().claim(
+            secret_id, open_hash=open_hash, claim_hash=claim_hash, window=window, tries=tries
+        )
+        if isinstance(answer, Handed):
+
+            def debit(tx: Transaction) -> None:
+                tx.run(
+                    "UPDATE receipt SET wrong_tries = wrong_tries + 1 WHERE secret_id = ?",
+                    secret_id,
+                )
+
+            await self._submit(debit)
+        return answer
+
+
+class SleepsItsWindowsAway(SqliteVault):
+    """A window goes by while nobody can be asked."""
+
+    def _together(self, operations: Sequence[Operation[Transaction, Any]]) -> list[Any]:
+        self._awake_at = self.now()
+        return super()._together(operations)
+
+    async def _awake(self) -> int:
+        return self.now()
+
+
+class GivesWindowsForEver(SqliteVault):
+    """Whoever stops the service for a while has another window, again and again."""
+
+    def _together(self, operations: Sequence[Operation[Transaction, Any]]) -> list[Any]:
+        def again(tx: Transaction) -> None:
+            tx.run("UPDATE envelope SET woken = 0")
+
+        *results, _ = super()._together([*operations, again])
+        return results
+
+
+class WakesOnlyWhoWrites(SqliteVault):
+    """A window that was slept through is given to the first who writes: a look before that says that it is gone."""
+
+    async def _awake(self) -> int:
+        return self.now()
+
+
+class WakesEachProcess(SqliteVault):
+    """A process that was frozen thinks that all of them were."""
+
+    def _together(self, operations: Sequence[Operation[Transaction, Any]]) -> list[Any]:
+        slept_since = self._awake_at
+
+        def forget_the_others(tx: Transaction) -> None:
+            if slept_since and tx.now - slept_since > envelope.SLEPT_SECONDS:
+                tx.run("UPDATE vault SET awake_at = ?", slept_since)
+                tx.run("UPDATE writer SET at = min(at, ?)", slept_since)
+                envelope.wake(tx)
+
+        self._awake_at = self.now()
+        _, *results = super()._together([forget_the_others, *operations])
+        return results
+
+
+class BurnsWhatWasRead(SqliteVault):
+    """A sender's burn in the window is told as if nobody had it."""
+
+    async def burn(self, secret_id: bytes, *, refund: Sequence[Debit] = ()) -> bool:
+        def operation(tx: Transaction) -> bool:
+            tx.run(
+                "UPDATE receipt SET state = 'new' WHERE secret_id = ? AND state = 'claimed'",
+                secret_id,
+            )
+            return burn(tx, secret_id, refund)
+
+        return await self._submit(operation)
+
+
+class TakesEnvelopes(SqliteVault):
+    """The verb of sealed secrets gives whatever is there: without a proof, without a claim."""
+
+    async def take(
+        self, secret_id: bytes, *, proof: bytes = b"", refund: Sequence[Debit] = ()
+    ) -> StoredSecret | None:
+        def operation(tx: Transaction) -> StoredSecret | None:
+            tx.run("UPDATE receipt SET kind = 'conceal' WHERE secret_id = ?", secret_id)
+            return take(tx, secret_id, proof, refund)
+
+        return await self._submit(operation)
+
+
+class PutsAnythingAgain(SqliteVault):
+    """A create under a known id is answered as the first was, whatever it brings."""
+
+    async def put(self, secret: NewSecret, *, answer: NewAnswer | None = None) -> Stored:
+        try:
+            return await super().put(secret, answer=answer)
+        except Conflict:
+            receipt = await self.receipt(secret.receipt_id)
+            return Stored(created_at=receipt.created_at if receipt else None)
+
+
+class KeepsTheProof(SqliteVault):
+    """What would test a guess at the passphrase outlives the secret."""
+
+    async def claim(
+        self, secret_id: bytes, *, open_hash: bytes, claim_hash: bytes, window: int, tries: Tries
+    ) -> Handed | Refused | None:
+        answer = await super().claim(
+            secret_id, open_hash=open_hash, claim_hash=claim_hash, window=window, tries=tries
+        )
+        if isinstance(answer, Handed):
+
+            def keep(tx: Transaction) -> None:
+                tx.run("UPDATE envelope SET open_hash = ?", open_hash)
+
+            await self._submit(keep)
+        return answer
