@@ -17,7 +17,16 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from onetime.crypto.envelope import from_base64_url
-from onetime.errors import Invalid, OnetimeError, TooLarge, WrongPassphrase
+from onetime.errors import (
+    Closed,
+    Full,
+    Invalid,
+    OnetimeError,
+    RateLimited,
+    TooLarge,
+    Unavailable,
+    WrongPassphrase,
+)
 from onetime.model import NewEnvelope
 from onetime.web import errors
 from onetime.web.http import OCTETS, Answer, Call, Headers, json_answer
@@ -143,6 +152,7 @@ Code = Literal[
     "unknown_host",
     "rate_limited",
     "closed",
+    "undecryptable",
     "unavailable",
     "full",
     "error",
@@ -351,7 +361,7 @@ def _raw(text: str) -> bytes:
 def on_error(error: OnetimeError) -> Answer:
     """What a rule refused."""
     wait = errors.retry_after(error)
-    problem: dict[str, Any] = {"code": error.code, "message": str(error)}
+    problem: dict[str, Any] = {"code": error.code, "message": _message(error)}
     headers: Headers = []
     if isinstance(error, Invalid):
         problem |= {"field": error.field, "rule": error.rule}
@@ -364,6 +374,21 @@ def on_error(error: OnetimeError) -> Answer:
         headers.append((b"retry-after", b"%d" % wait))
     refusal = Refusal(error=Problem(**problem))
     return json_answer(refusal, status=errors.status(error), headers=headers)
+
+
+def _message(error: OnetimeError) -> str:
+    """The error's own, but where that is for the operator."""
+    match error:
+        case Closed():
+            return "Too many passphrases were wrong, and no other is tried"
+        case RateLimited():
+            return "Too many tries; Retry-After says when there is another"
+        case Full():
+            return str(error)
+        case Unavailable():
+            return "The store did not answer; the same request may be sent again"
+        case _:
+            return str(error)
 
 
 def plain(status: int) -> Answer:

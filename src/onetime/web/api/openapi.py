@@ -68,7 +68,7 @@ class StatusQuery(Struct, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """An answer: why, and of which kinds. No kinds: octets. `headers` are always there."""
+    """An answer: why, and of which kinds. No kinds: octets. Of `headers` ours are always there."""
 
     because: str
     kinds: tuple[type[Struct], ...] = ()
@@ -92,8 +92,8 @@ class Operation:
 WAIT = {"Retry-After": "Seconds after which it may work"}
 
 
-def _refused(because: str, **headers: str) -> Said:
-    return Said(because=because, kinds=(e2e.Refusal,), headers=headers)
+def _refused(because: str, headers: dict[str, str] | None = None) -> Said:
+    return Said(because=because, kinds=(e2e.Refusal,), headers=headers or {})
 
 
 # By dialect: in every answer, and to whatever may change something.
@@ -102,10 +102,10 @@ ALWAYS = {
         400: _refused("`invalid`: the request is not as described here; `field` says where"),
         421: _refused("`unknown_host`: the request names a host that is not this service"),
         431: _refused("`too_large`: request line and headers are too long"),
-        503: Said(
-            because="`unavailable`, `full`: nothing is lost, the same request may be sent again",
-            kinds=(e2e.Refusal,),
-            headers=WAIT,
+        503: _refused(
+            "`unavailable`, `full`: nothing is lost, and the same request may be sent again; or "
+            "`undecryptable`: what is kept of the secret was damaged",
+            WAIT,
         ),
     },
     "v1": {
@@ -146,7 +146,8 @@ WRONG = _refused(
     "`wrong_passphrase`: the open proof is wrong, `attempts_left` before a lock; or `cross_origin`"
 )
 LIMITED = _refused(
-    "`rate_limited`: for `retry_after` seconds, which are in Retry-After too; or `closed`: for good"
+    "`rate_limited`: for `retry_after` seconds, which are in Retry-After too; or `closed`: for good",
+    WAIT,
 )
 
 V1_ALWAYS = {
@@ -339,7 +340,11 @@ def _response(said: Said) -> dict[str, Any]:
     made: dict[str, Any] = {"description": said.because}
     if said.headers:
         made["headers"] = {
-            name: {"description": what, "required": True, "schema": {"type": "integer"}}
+            name: {
+                "description": what,
+                "required": name.startswith("Onetime-"),
+                "schema": {"type": "integer"},
+            }
             for name, what in said.headers.items()
         }
     references = [_reference(kind) for kind in said.kinds]
