@@ -176,7 +176,7 @@ def test_every_call_of_the_api_is_listed() -> None:
 def test_every_exit_code_is_listed() -> None:
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", OPERATE, re.MULTILINE)}
     errors = set(terminal.EXIT_CODES.values())
-    assert listed == errors | {0, 1, terminal.USAGE, terminal.INTERRUPTED}
+    assert listed == errors | {0, 1, terminal.USAGE, terminal.UNWRITTEN, terminal.INTERRUPTED}
 
 
 def test_every_log_field_is_listed() -> None:

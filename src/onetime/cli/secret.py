@@ -111,6 +111,8 @@ class Verb(click.Command):
 def sentence(error: OnetimeError) -> str:
     """What went wrong, and what to do."""
     match error:
+        case errors.WrongPassphrase(attempts_left=0):
+            return _("that is not the passphrase; no try is left before a pause")
         case errors.WrongPassphrase() if error.attempts_left is not None:
             return ngettext(
                 "that is not the passphrase; %(num)d try is left before a pause",
@@ -196,6 +198,8 @@ def _invalid(error: Invalid) -> str:
         ("length", "too_short"): _("a password has at least one character"),
         ("length", "too_long"): _("a password has at most 128 characters"),
     }
+    if error.field == "network":
+        return _("the proxy or the certificates cannot be used: %(reason)s") % {"reason": error}
     if error.field == "ttl":
         return _("the server does not allow that lifetime: %(reason)s") % {"reason": error}
     found = sentences.get((error.field, error.rule))
@@ -474,7 +478,7 @@ def _hand_out(
         raise click.UsageError(_("either --json or --qr, not both"))
     with _client(config.server(given["server"]), insecure_http=given["insecure_http"]) as client:
         if given["sealed"]:
-            shared = client.share(content, ttl=given["ttl"], passphrase=passphrase, sealed=True)
+            shared = _share_sealed(client, content, given["ttl"], passphrase)
         else:
             kind = kind or "application/octet-stream"
             sealed = client.seal(
@@ -483,10 +487,25 @@ def _hand_out(
             shared = _create(client, sealed, insecure_http=given["insecure_http"])
         try:
             output.to_stdout(_told(shared, given, shown))
-        except Unwritten:
-            client.burn(shared.receipt_link, passphrase=passphrase)
-            warn(_("the link could not be printed, so the secret is burned"))
+        except (KeyboardInterrupt, Unwritten):
+            _burn_unprinted(client, shared, passphrase)
             raise
+
+
+def _burn_unprinted(client: Client, shared: Shared, passphrase: str) -> None:
+    try:
+        client.burn(shared.receipt_link, passphrase=passphrase)
+        warn(_("the link could not be printed, so the secret is burned"))
+    except OnetimeError:
+        _may_be_there(shared.receipt_link)
+
+
+def _share_sealed(client: Client, content: bytes | str, ttl: int | None, passphrase: str) -> Shared:
+    try:
+        return client.share(content, ttl=ttl, passphrase=passphrase, sealed=True)
+    except (KeyboardInterrupt, errors.Unreachable):
+        warn(_("it may be there all the same; nobody has its link, and it expires by itself"))
+        raise
 
 
 def _create(client: Client, sealed: Envelope, *, insecure_http: bool) -> Shared:
@@ -495,7 +514,7 @@ def _create(client: Client, sealed: Envelope, *, insecure_http: bool) -> Shared:
     except KeyboardInterrupt:
         _withdraw(client.server, sealed, insecure_http=insecure_http)
     except errors.Unreachable:
-        _may_be_there(sealed)
+        _may_be_there(sealed.receipt_link)
         raise
 
 
@@ -512,17 +531,17 @@ def _withdraw(server: str, sealed: Envelope, *, insecure_http: bool) -> NoReturn
             except errors.NotFound:
                 time.sleep(pause)
             except OnetimeError:
-                _may_be_there(sealed)
+                _may_be_there(sealed.receipt_link)
                 break
         else:
             warn(_("interrupted; the server has nothing of it"))
     raise SystemExit(terminal.INTERRUPTED)
 
 
-def _may_be_there(sealed: Envelope) -> None:
+def _may_be_there(receipt_link: str) -> None:
     warn(
         _("it may be there all the same; nobody has its link, and this receipt burns it: %(link)s")
-        % {"link": sealed.receipt_link}
+        % {"link": receipt_link}
     )
 
 
@@ -665,7 +684,7 @@ def _pass_on(
         _say_how_to_come_back(revealed)
         raise
     _settle(client, revealed)
-    if revealed.kind == "file" and hand_over is not None:
+    if revealed.kind == "file":
         names = ", ".join(each.name for each in revealed.files)
         warn(_("it was a file called %(name)s") % {"name": names})
 
