@@ -9,6 +9,7 @@ import click
 from onetime import __version__
 from onetime.cli import admin, secret, serve
 from onetime.cli.terminal import run
+from onetime.cli.words import _
 
 
 class InOrder(click.Group):
@@ -18,10 +19,10 @@ class InOrder(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=InOrder)
+@click.group(cls=InOrder, help=_("Share a secret once."))
 @click.version_option(__version__, prog_name="onetime", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Share a secret once."""
+    pass
 
 
 for verb in (secret.share, secret.generate, secret.reveal, secret.status, secret.burn):

@@ -99,7 +99,7 @@ class Verb(click.Command):
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         pieces = " ".join(self.collect_usage_pieces(ctx))
-        formatter.write_usage(ctx.command_path, pieces, prefix=_("Usage: "))
+        formatter.write_usage(ctx.command_path, pieces, prefix=_("Usage:") + " ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
@@ -172,7 +172,6 @@ def _invalid(error: Invalid) -> str:
         ),
         ("server", "malformed"): _("--server takes an address such as https://secrets.example/"),
         ("link", "newer"): _("this link needs a newer program"),
-        ("link", "damaged"): _("this link is damaged: the part behind the # is not whole"),
         ("link", "receipt"): _("this is a receipt; the secret has another link"),
         ("link", "secret"): _("this is the recipient's link; the receipt is another"),
         ("link", "sealed"): _("the link of a sealed secret does not burn it; its receipt does"),
@@ -200,8 +199,12 @@ def _invalid(error: Invalid) -> str:
     }
     if error.field == "network":
         return _("the proxy or the certificates cannot be used: %(reason)s") % {"reason": error}
-    if error.field == "ttl":
-        return _("the server does not allow that lifetime: %(reason)s") % {"reason": error}
+    bound = re.search(r"[0-9]+", f"{error}")
+    if error.field == "ttl" and bound:
+        words = {"time": span(int(bound[0]))}
+        if error.rule == "too_short":
+            return _("the server does not allow that lifetime; the shortest is %(time)s") % words
+        return _("the server does not allow that lifetime; the longest is %(time)s") % words
     found = sentences.get((error.field, error.rule))
     return found or _("the server refuses it: %(reason)s") % {"reason": error}
 
@@ -225,6 +228,10 @@ def read_ttl(_ctx: click.Context, _option: click.Parameter, text: str | None) ->
     if not found:
         raise click.UsageError(_("--ttl takes a time such as 30m, 1h, 2d, or a number of seconds"))
     return int(found[1]) * UNITS[found[2]]
+
+
+def paragraphs(*texts: str) -> str:
+    return "\n\n".join(texts)
 
 
 insecure_http = click.option(
@@ -300,10 +307,10 @@ class Asking:
             return found or ""
         _need_terminal()
         while True:
-            first = terminal.ask_unseen(_("Passphrase (it is not shown): "))
+            first = terminal.ask_unseen(_("Passphrase (it is not shown):") + " ")
             if not first:
                 raise click.Abort
-            if terminal.ask_unseen(_("The same again: ")) == first:
+            if terminal.ask_unseen(_("The same again:") + " ") == first:
                 return first
             warn(_("those were two different ones"))
 
@@ -312,7 +319,7 @@ class Asking:
         if found is not None or not (is_needed or self.wanted):
             return found or ""
         _need_terminal()
-        return terminal.ask_unseen(_("Passphrase (it is not shown): "))
+        return terminal.ask_unseen(_("Passphrase (it is not shown):") + " ")
 
     @property
     def can_ask_again(self) -> bool:
@@ -355,11 +362,12 @@ def _asking(ctx: click.Context, given: dict[str, Any]) -> Asking:
 @click.command(
     cls=Verb,
     options_metavar=_("[OPTIONS]"),
-    help=_("""Share a secret: print a link that opens one time.
-
-    The secret is what comes on standard input, to the byte, or what is typed unseen. It is encrypted here; the server
-    cannot read it. The link is for the recipient; whoever has it can open it.
-    """),
+    help=paragraphs(
+        _("Share a secret: print a link that opens one time."),
+        _(
+            "The secret is what comes on standard input, to the byte, or what is typed unseen. It is encrypted here; the server cannot read it. The link is for the recipient; whoever has it can open it."
+        ),
+    ),
 )
 @click.argument("words", nargs=-1, metavar="[-]")
 @click.option(
@@ -394,10 +402,12 @@ def share(ctx: click.Context, /, words: tuple[str, ...], path: Path | None, **gi
 @click.command(
     cls=Verb,
     options_metavar=_("[OPTIONS]"),
-    help=_("""Make up a password and share it: print a link that opens one time.
-
-    The password is made here, from the system's source of randomness, and is not shown unless asked for.
-    """),
+    help=paragraphs(
+        _("Make up a password and share it: print a link that opens one time."),
+        _(
+            "The password is made here, from the system's source of randomness, and is not shown unless asked for."
+        ),
+    ),
 )
 @click.option(
     "--length",
@@ -450,7 +460,7 @@ def _read_secret(words: tuple[str, ...], asking: Asking, *, is_allowed: bool) ->
             )
         )
     if not words and sys.stdin.isatty():
-        return terminal.ask_unseen(_("Secret (it is not shown): "))
+        return terminal.ask_unseen(_("Secret (it is not shown):") + " ")
     if asking.descriptor == terminal.STDIN:
         raise click.UsageError(
             _("standard input holds the secret; give the passphrase on another descriptor")
@@ -572,12 +582,12 @@ def _told(shared: Shared, given: dict[str, Any], shown: str | None) -> bytes:
 @click.command(
     cls=Verb,
     options_metavar=_("[OPTIONS]"),
-    help=_("""Open a link and print the secret, exactly as it was shared.
-
-    LINK is what the sender has sent; `-` reads it from standard input, so that it stays out of the shell's history. The
-    server destroys the secret once the output is written. If that fails, the secret can be fetched again for a while, with
-    the --claim that is named then.
-    """),
+    help=paragraphs(
+        _("Open a link and print the secret, exactly as it was shared."),
+        _(
+            "LINK is what the sender has sent; `-` reads it from standard input, so that it stays out of the shell's history. The server destroys the secret once the output is written. If that fails, the secret can be fetched again for a while, with the --claim that is named then."
+        ),
+    ),
 )
 @click.argument("link", metavar=_("LINK"))
 @click.option(
@@ -778,10 +788,12 @@ def _settle(client: Client, revealed: Revealed) -> None:
 @click.command(
     cls=Verb,
     options_metavar=_("[OPTIONS]"),
-    help=_("""Tell what became of a secret.
-
-    RECEIPT is what `onetime share` printed for you to keep; `-` reads it from standard input.
-    """),
+    help=paragraphs(
+        _("Tell what became of a secret."),
+        _(
+            "RECEIPT is what `onetime share` printed for you to keep; `-` reads it from standard input."
+        ),
+    ),
 )
 @click.argument("receipt", metavar=_("RECEIPT"))
 @json_option
@@ -837,10 +849,12 @@ def _fate(told: Receipt) -> str:
 @click.command(
     cls=Verb,
     options_metavar=_("[OPTIONS]"),
-    help=_("""Destroy a secret unread, by its receipt or by its link.
-
-    `-` reads the link from standard input. By the link it takes the passphrase, too, if there is one.
-    """),
+    help=paragraphs(
+        _("Destroy a secret unread, by its receipt or by its link."),
+        _(
+            "`-` reads the link from standard input. By the link it takes the passphrase, too, if there is one."
+        ),
+    ),
 )
 @click.argument("link", metavar=_("RECEIPT|LINK"))
 @click.option(
