@@ -24,7 +24,7 @@ from tests.cli.running import Server, serving
 from tests.rounds import rounds
 from tests.web.api.transcript import HERE, opened
 
-PATIENCE_SECONDS = 900
+PATIENCE_SECONDS = 600
 
 # What is wrong must be refused, and what is right must not, by ours alone: v1 takes nearly everything.
 EVERY_CHECK = (
