@@ -70,6 +70,12 @@ def onetime_talk(asked: str, secrets: Secrets) -> Talk:
     )
 
 
+def envelope_talk(asked: str, secrets: Secrets) -> Talk:
+    return (
+        dialects.EnvelopeCreate(secrets) if asked == "create" else dialects.EnvelopeReveal(secrets)
+    )
+
+
 def snappass_talk(asked: str, secrets: Secrets) -> Talk:
     return (
         dialects.snappass_create(secrets)
@@ -144,10 +150,11 @@ def measure_side_by_side(figures: Figures, folder: Path, cores: Cores) -> None:
         def up(server: Server, talk: Callable[[str, Secrets], Talk]) -> Program:
             return talkers(stack.enter_context(running(server)), talk)
 
+        onetime = up(servers.onetime(folder / "onetime" / "data", cores.servers), onetime_talk)
         programs = {
-            "onetime": up(
-                servers.onetime(folder / "onetime" / "data", cores.servers), onetime_talk
-            ),
+            "onetime": onetime,
+            # The same server, asked for end-to-end secrets.
+            "envelope": talkers(onetime.server, envelope_talk),
             "snappass": up(servers.snappass(folder / "snappass", cores.servers), snappass_talk),
             "noop": up(servers.ours("bench.noop", folder / "noop", cores.servers), noop_talk),
         }
@@ -169,15 +176,21 @@ def measure_side_by_side(figures: Figures, folder: Path, cores: Cores) -> None:
                 program = programs[name]
                 if asked == "reveal" and name != "noop":
                     program.stock(size, int(last[job] * figures.slice_seconds * 1.1))
-                idle = [each.server for each in programs.values() if each is not program]
-                used, own = processor_seconds(idle), processor_seconds([program.server])
+                idle = {id(each.server): each.server for each in programs.values()}
+                del idle[id(program.server)]
+                used, own = (
+                    processor_seconds(list(idle.values())),
+                    processor_seconds([program.server]),
+                )
                 busy, stolen = core_ticks(cores.servers)
                 made = program.run(asked, size, figures.slice_seconds)
-                used = processor_seconds(idle) - used
+                used = processor_seconds(list(idle.values())) - used
                 own = processor_seconds([program.server]) - own
                 busy_now, stolen_now = core_ticks(cores.servers)
                 elsewhere = (busy_now - busy + stolen_now - stolen) / HZ - used - own
-                figures.costs.setdefault(job, []).append(own / made.answers * 1e6)
+                figures.costs.setdefault(job, []).append(
+                    own / made.answers * made.requests_each * 1e6
+                )
                 others.append(used / made.seconds)
                 strangers.append(max(0.0, elsewhere / made.seconds))
                 last[job] = made.rate
@@ -191,7 +204,9 @@ def measure_side_by_side(figures: Figures, folder: Path, cores: Cores) -> None:
                 for asked in ("create", "reveal")
             )
             say(f"round {number + 1} of {figures.rounds}, times SnapPass: {shown}")
-        figures.memory = {name: facts.memory(each.server) for name, each in programs.items()}
+        figures.memory = {
+            name: facts.memory(each.server) for name, each in programs.items() if name != "envelope"
+        }
     figures.latencies = {job: report.percentiles(found) for job, found in latencies.items()}
     figures.others = sum(others) / len(others)
     figures.strangers = sum(strangers) / len(strangers)

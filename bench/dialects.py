@@ -7,12 +7,14 @@ give back follows from the number, and is compared whole.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import string
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.generator import Void
+from onetime.crypto import envelope
 
 LETTERS = string.ascii_letters + string.digits
 
@@ -25,6 +27,7 @@ class Secrets:
     made: int = 0
     unread: list[tuple[str, int]] = field(default_factory=list)
     filler: bytes = b""
+    envelope: bytes = b""
     dice: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
@@ -102,6 +105,97 @@ class Reveal:
             self.secrets.value(about) + self.after, at
         ):
             raise Void(f"secret {about} came back as {answer[:600]!r}")
+
+
+class EnvelopeCreate:
+    """Create an end-to-end secret. What the server cannot read it cannot check, so the body is letters behind a right head, as
+    long as that of an encrypted text of this size; the proofs are the secret's number.
+    """
+
+    def __init__(self, secrets: Secrets) -> None:
+        self.secrets = secrets
+        body = envelope_body(secrets, 0)
+        self.head = (
+            "POST /api/e2e/create HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
+            f"Onetime-Ttl: 3600\r\nOnetime-Passphrase: no\r\nContent-Length: {len(body)}\r\n"
+        )
+
+    def ask(self) -> tuple[bytes, int]:
+        number = self.secrets.made
+        self.secrets.made = number + 1
+        proof = _proof(self.secrets, number)
+        proof_hash = _text(hashlib.sha256(proof).digest())
+        head = (
+            f"{self.head}Onetime-Secret-Id: {proof_hash}\r\nOnetime-Open-Hash: {proof_hash}\r\n"
+            f"Onetime-Receipt-Hash: {proof_hash}\r\n\r\n"
+        )
+        return head.encode() + envelope_body(self.secrets, number), number
+
+    def judge(self, about: int, answer: bytes) -> None:
+        if not answer.startswith(b"HTTP/1.1 201 "):
+            raise Void(f"an end-to-end create was answered {answer[:600]!r}")
+        self.secrets.unread.append(("", about))
+
+
+class EnvelopeReveal:
+    """Claim a secret, compare what came, and settle: two requests, one after the other."""
+
+    requests_each = 2
+
+    def __init__(self, secrets: Secrets) -> None:
+        self.secrets = secrets
+        self.to_settle: list[int] = []
+
+    def ask(self) -> tuple[bytes, tuple[str, int]] | None:
+        if self.to_settle:
+            number = self.to_settle.pop()
+            proof = _text(_proof(self.secrets, number))
+            asked = f'{{"link_proof":"{proof}","claim":"{_claim(number)}"}}'
+            return _post("settle", asked), ("settle", number)
+        picked = self.secrets.pick()
+        if picked is None:
+            return None
+        _, number = picked
+        proof = _text(_proof(self.secrets, number))
+        asked = f'{{"link_proof":"{proof}","open_proof":"{proof}","claim":"{_claim(number)}"}}'
+        return _post("reveal", asked), ("reveal", number)
+
+    def judge(self, about: tuple[str, int], answer: bytes) -> None:
+        verb, number = about
+        right = answer.startswith(b"HTTP/1.1 200 ")
+        if verb == "reveal":
+            right = right and answer.endswith(b"\r\n\r\n" + envelope_body(self.secrets, number))
+            self.to_settle.append(number)
+        else:
+            right = right and b'"acknowledged_at":' in answer
+        if not right:
+            raise Void(f"{verb} of end-to-end secret {number} was answered {answer[:600]!r}")
+
+
+def envelope_body(secrets: Secrets, number: int) -> bytes:
+    header = envelope.Header(length=secrets.size, created_at=1785000000, expires_at=1785003600)
+    if not secrets.envelope:
+        size = envelope.body_size(header) - envelope.SALT_BYTES - len(envelope.HEAD)
+        secrets.envelope = (secrets.filler * (size // len(secrets.filler) + 1))[:size]
+    return b"%016x%b%b" % (number, envelope.HEAD, secrets.envelope)
+
+
+def _proof(secrets: Secrets, number: int) -> bytes:
+    return b"%016x%016x" % (secrets.size, number)
+
+
+def _claim(number: int) -> str:
+    return _text(b"%016x" % number)
+
+
+_text = envelope.to_base64_url
+
+
+def _post(verb: str, asked: str) -> bytes:
+    return (
+        f"POST /api/e2e/{verb} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(asked)}\r\n\r\n{asked}"
+    ).encode()
 
 
 class Noop:

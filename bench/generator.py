@@ -46,11 +46,12 @@ class Slice:
     answers: int
     seconds: float
     busy: float  # the generator's own processor time, as a share of `seconds`
-    latencies: array[int]  # nanoseconds
+    latencies: array[int]  # nanoseconds, of a request each
+    requests_each: int = 1  # how many requests one thing takes that is counted
 
     @property
     def rate(self) -> float:
-        return self.answers / self.seconds
+        return self.answers / self.requests_each / self.seconds
 
 
 class Line:
@@ -144,7 +145,8 @@ def run(
         poller.close()
         gc.enable()
     taken = (last - begin) / 1e9
-    return Slice(len(latencies), taken, (time.process_time() - used) / taken, latencies)
+    busy = (time.process_time() - used) / taken
+    return Slice(len(latencies), taken, busy, latencies, getattr(talk, "requests_each", 1))
 
 
 def length(answer: bytes) -> int:

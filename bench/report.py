@@ -125,6 +125,11 @@ def targets(figures: Figures) -> list[Target]:
     for asked in ("create", "reveal"):
         ratio = figures.ratio(("onetime", asked, 100), ("noop", asked, 100))
         found.append(Target(f"{asked}, 100 bytes: share of the no-op", ratio, 0.40, 0.40))
+    for size in (100, 10_240):
+        for asked, words in (("create", "create"), ("reveal", "reveal and settle")):
+            ratio = figures.ratio(("envelope", asked, size), ("snappass", asked, size))
+            name = f"end-to-end {words}, {_size(size)}: times SnapPass"
+            found.append(Target(name, ratio, 6.0, 6.0))
     slowest = max(each["p99"] for job, each in figures.latencies.items() if job[0] == "onetime")
     found.append(Target("p99, the slowest of the four", slowest, 25, 15, " ms", most=True))
     most = max(
@@ -185,6 +190,24 @@ def tables(figures: Figures) -> str:
             for asked, size in jobs
         ],
     )
+    envelopes = table(
+        [
+            "end-to-end",
+            "a second",
+            "p50 / p99 of a request, ms",
+            "/ SnapPass",
+            "processor time, µs",
+        ],
+        [
+            [
+                f"{'create' if asked == 'create' else 'reveal and settle'}, {_size(size)}",
+                *cells("envelope", asked, size),
+                f"{figures.ratio(('envelope', asked, size), ('snappass', asked, size)):.1f}",
+                f"{statistics.median(figures.costs['envelope', asked, size]):,.0f}",
+            ]
+            for asked, size in jobs
+        ],
+    )
     ratios = table(
         ["", "Onetime / SnapPass", "Onetime / no-op"],
         [
@@ -225,6 +248,7 @@ def tables(figures: Figures) -> str:
         rates,
         f"Paired ratios (the median of {figures.rounds} rounds):",
         ratios,
+        envelopes,
         costs,
         memory,
     ]
