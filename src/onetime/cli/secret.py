@@ -149,10 +149,12 @@ SENTENCES: dict[type, str] = {
     errors.Claimed: _(
         "somebody has opened it; if it was you, give the --claim that was named then"
     ),
-    errors.NotFound: _("there is nothing here: it was opened or burned, has expired, or never was"),
+    errors.NotFound: _(
+        "there is nothing here: it was opened or destroyed, has expired, or never was"
+    ),
     errors.WrongPassphrase: _("that is not the passphrase"),
     errors.Closed: _(
-        "too many wrong passphrases: it stays closed until it expires or its sender burns it"
+        "too many wrong passphrases: it stays closed until it expires or its sender destroys it"
     ),
     errors.RateLimited: _("a limit is reached; try again later"),
     errors.Undecryptable: _(
@@ -160,7 +162,7 @@ SENTENCES: dict[type, str] = {
     ),
     errors.Full: _("the server has no room for another secret just now"),
     errors.Unavailable: _("the server is not up to it just now; try again later"),
-    errors.Conflict: _("it was created already, and has been opened or burned since"),
+    errors.Conflict: _("it was created already, and has been opened or destroyed since"),
 }
 
 
@@ -168,13 +170,13 @@ def _invalid(error: Invalid) -> str:
     """Looked up by what is wrong, then by how."""
     sentences = {
         ("server", "insecure"): _(
-            "plain http: everybody on the way could burn it or take it; use https, or allow it by --insecure-http"
+            "plain http: everybody on the way could destroy it or take it; use https, or allow it by --insecure-http"
         ),
         ("server", "malformed"): _("--server takes an address such as https://secrets.example/"),
         ("link", "newer"): _("this link needs a newer program"),
         ("link", "receipt"): _("this is a receipt; the secret has another link"),
         ("link", "secret"): _("this is the recipient's link; the receipt is another"),
-        ("link", "sealed"): _("the link of a sealed secret does not burn it; its receipt does"),
+        ("link", "sealed"): _("the link of a sealed secret does not destroy it; its receipt does"),
         ("link", "malformed"): _(
             "this is no link to a secret or a receipt, or a part of it is missing"
         ),
@@ -505,7 +507,7 @@ def _hand_out(
 def _burn_unprinted(client: Client, shared: Shared, passphrase: str) -> None:
     try:
         client.burn(shared.receipt_link, passphrase=passphrase)
-        warn(_("the link could not be printed, so the secret is burned"))
+        warn(_("the link could not be printed, so the secret is destroyed"))
     except OnetimeError:
         _may_be_there(shared.receipt_link)
 
@@ -536,7 +538,7 @@ def _withdraw(server: str, sealed: Envelope, *, insecure_http: bool) -> NoReturn
         for pause in (1.0, 0.0):
             try:
                 client.burn(sealed.receipt_link)
-                warn(_("interrupted; the secret is burned"))
+                warn(_("interrupted; the secret is destroyed"))
                 break
             except errors.NotFound:
                 time.sleep(pause)
@@ -550,7 +552,9 @@ def _withdraw(server: str, sealed: Envelope, *, insecure_http: bool) -> NoReturn
 
 def _may_be_there(receipt_link: str) -> None:
     warn(
-        _("it may be there all the same; nobody has its link, and this receipt burns it: %(link)s")
+        _(
+            "it may be there all the same; nobody has its link, and this receipt destroys it: %(link)s"
+        )
         % {"link": receipt_link}
     )
 
@@ -841,7 +845,7 @@ def _fate(told: Receipt) -> str:
         case "revealed":
             return _("handed out; arrival not confirmed: treat it as read")
         case "burned":
-            return _("burned unread")
+            return _("destroyed unread")
         case _:
             return _("expired unread")
 
@@ -884,4 +888,4 @@ def burn(
         except errors.Claimed as error:
             warn(_("too late: somebody has opened it"))
             raise SystemExit(terminal.exit_code(error)) from None
-    warn(_("burned: nobody can open it any more"))
+    warn(_("destroyed: nobody can open it any more"))
