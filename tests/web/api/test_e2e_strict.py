@@ -289,7 +289,9 @@ async def test_a_query_is_refused(place: Place, query: str) -> None:
     assert place.dump() == before
 
 
-@pytest.mark.parametrize("name", ["Onetime-Once", "ONETIME-TTL", "Onetime-", "onetime-link-proof"])
+@pytest.mark.parametrize(
+    "name", ["Onetime-Once", "ONETIME-TTL", "Onetime-", "onetime-link-proof", "Onetime-Secret_Id"]
+)
 async def test_a_header_of_ours_that_is_not_known_is_refused(place: Place, name: str) -> None:
     before = place.dump()
     unknown = invalid("headers", "unknown")

@@ -40,6 +40,8 @@ JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8"}
 OCTET_TYPES = frozenset({OCTETS})
 
 OURS = b"onetime-"
+# Both ways, so that Onetime-Secret_Id is no second spelling.
+_TO_MEMBER = bytes.maketrans(b"-_", b"_-")
 
 YES = "yes"
 YesNo = Literal["yes", "no"]
@@ -315,7 +317,7 @@ def _headers(call: Call, kind: type[Asked]) -> Asked:
     given: dict[str, str | int] = {}
     for name, value in call.header_lines:
         if name.startswith(OURS):
-            member = name.removeprefix(OURS).replace(b"-", b"_").decode("latin-1")
+            member = name.removeprefix(OURS).translate(_TO_MEMBER).decode("latin-1")
             if member in given:
                 known = member in kind.__struct_fields__
                 raise Invalid(member if known else "headers", "This comes twice", rule="repeated")
