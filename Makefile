@@ -71,7 +71,7 @@ serve: $(VENV)/.serve
 
 test: $(VENV)/.dev .venv-clients/.ready .venv-openapi/.ready tests/js/node_modules/.ready
 	@echo "Time budget: $(TEST_MINUTES) minutes on 2 cores."
-	@PYTHONHASHSEED=0 TEST_MINUTES=$(TEST_MINUTES) $(BIN)/python -m pytest $(ARGS)
+	@PYTHONHASHSEED=0 TEST_MINUTES=$(TEST_MINUTES) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev tests/js/node_modules/.ready
 	@$(BIN)/ruff check

@@ -2,6 +2,7 @@
 
 import os
 import time
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -40,14 +41,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("rounds")
 
 
+def is_worker() -> bool:
+    """Whether this is one of several processes that another hands tests to."""
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
 def pytest_runtest_logfinish() -> None:
     minutes = budget_minutes()
-    if minutes and time.monotonic() - STARTED > minutes * 60:
+    if minutes and not is_worker() and time.monotonic() - STARTED > minutes * 60:
         pytest.exit(f"over the time budget of {minutes:g} minutes", returncode=1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker has ended: what it could not test counts here."""
+    needs.missed.update(getattr(node, "workeroutput", {}).get("missed", {}))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if is_worker():
+        output: dict[str, object] = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's
+        output["missed"] = dict(needs.missed)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if needs.in_ci() and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
