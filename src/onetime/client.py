@@ -44,6 +44,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ from onetime.errors import Foreign, Invalid, Unreachable
 State = Literal["new", "claimed", "revealed", "burned", "expired"]
 
 # Seconds between two tries. The last waits of a server that is being started anew, or of a telephone in a tunnel.
-PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
+PAUSES = (0.2, 0.5, 1.0, 2.0)
 # What a server may ask us to wait before the next try; beyond it the person decides.
 LONGEST_PAUSE = 5
 
@@ -220,10 +221,21 @@ def new_claim() -> str:
     return to_base64_url(envelope.new_claim())
 
 
+def parse_claim(text: str) -> bytes:
+    """
+    Raises:
+        Invalid: it is not one of `new_claim`.
+    """
+    try:
+        return from_base64_url(text, envelope.CLAIM_BYTES)
+    except Invalid:
+        raise Invalid("claim", "This is no claim") from None
+
+
 class Client:
     """A client of the Onetime servers whose links it is given; `server` is the one to share on.
 
-    `timeout` is in seconds, for each wait; `retries` is how many more tries a network error is worth, at most 5.
+    `timeout` is in seconds, for each wait; `retries` is how many more tries a network error is worth, at most 4.
     `insecure_http` allows plain http to other machines: everybody on the way can then change what is sent, and burn or take
     what is revealed. `proxy`, `ssl_context`, `trust_env` and `transport` are httpx2's.
 
@@ -441,7 +453,7 @@ class Client:
         asked = _secret(link)
         if isinstance(asked.key, str):
             return self._reveal_sealed(asked.server, asked.key, link, passphrase)
-        raw_claim = _claim(claim) if claim else envelope.new_claim()
+        raw_claim = parse_claim(claim) if claim else envelope.new_claim()
         keys = envelope.derive(asked.key, passphrase)
         words = {
             "link_proof": to_base64_url(keys.link_proof),
@@ -501,7 +513,7 @@ class Client:
         else:
             words = {"link_proof": to_base64_url(envelope.link_proof(asked.key))}
             if claim:
-                words["claim"] = to_base64_url(_claim(claim))
+                words["claim"] = to_base64_url(parse_claim(claim))
             else:
                 keys = envelope.derive(asked.key, passphrase)
                 words["open_proof"] = to_base64_url(keys.open_proof)
@@ -762,13 +774,6 @@ def _end_to_end(link: Link) -> _EndToEnd:
     return _EndToEnd(link.server, link.key)
 
 
-def _claim(text: str) -> bytes:
-    try:
-        return from_base64_url(text, envelope.CLAIM_BYTES)
-    except Invalid:
-        raise Invalid("claim", "This is no claim") from None
-
-
 # What is sent
 
 
@@ -839,6 +844,8 @@ def _trouble(error: httpx2.TransportError, timeout: float) -> _Trouble:
             return _Trouble(
                 f"its certificate is not to be trusted ({cause.verify_message})", False, True
             )
+        if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
+            return _Trouble("there is no such host", was_sent=False, is_final=True)
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx2.TimeoutException):
         return _Trouble(f"nothing came for {timeout:g} seconds", not never_sent, is_final=False)

@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 PATIENCE_SECONDS = 60.0
 
 # before: closed without passing it on. lost: passed on, and closed without the answer. middle: after half of the answer.
-# held: passed on, and the answer kept back until the client gives up.
-How = Literal["before", "lost", "middle", "held"]
+# held: passed on, and the answer kept back until it is let go or the client gives up. swallowed: not even passed on.
+How = Literal["before", "lost", "middle", "held", "swallowed"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Line:
     address: str = ""
     requests: list[Request] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
+    _free: threading.Event = field(default_factory=threading.Event)
     _cuts: list[tuple[str, How]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -51,6 +52,19 @@ class Line:
 
     def sent(self, path: str) -> list[Request]:
         return [each for each in self.requests if each.path.endswith(path)]
+
+    def let_go(self) -> None:
+        """What is held goes on."""
+        self._free.set()
+
+    def keep(self, connection: socket.socket) -> None:
+        """Until it is let go, or the client has gone."""
+        self.held.set()
+        connection.settimeout(0.05)
+        while not self._free.is_set():
+            with contextlib.suppress(TimeoutError):
+                if not connection.recv(1):
+                    return
 
     def take_cut(self, request: Request) -> How | None:
         with self._lock:
@@ -111,10 +125,13 @@ def handler(line: Line, tls: ssl.SSLContext | None) -> type[socketserver.BaseReq
             how = line.take_cut(request)
             if how == "before":
                 return
+            if how == "swallowed":
+                line.keep(connection)
+                return
             answer = answer_of(line.behind, request)
             if how == "held":
-                line.held.set()
-                connection.recv(1)
+                line.keep(connection)
+                connection.sendall(answer)
             elif how == "middle":
                 connection.sendall(answer[: len(answer) // 2])
             elif how is None:

@@ -627,7 +627,7 @@ def _told(shared: Shared, given: dict[str, Any], shown: str | None) -> bytes:
 @insecure_argv
 @click.pass_context
 def reveal(ctx: click.Context, /, link: str, **given: Any) -> None:
-    from onetime.client import new_claim, parse_link  # noqa: PLC0415
+    from onetime.client import new_claim, parse_claim, parse_link  # noqa: PLC0415
 
     command: tuple[str, ...] | None = ctx.meta.get("command")
     path, variable, asking = given["path"], given["variable"], _asking(ctx, given)
@@ -637,6 +637,8 @@ def reveal(ctx: click.Context, /, link: str, **given: Any) -> None:
         raise click.UsageError(_("--env takes the name of a variable, and needs --run"))
     link = _read_link(link, asking)
     claim = given["claim"] or ("" if parse_link(link).is_sealed else new_claim())
+    if claim:
+        parse_claim(claim)
     if command is not None:
         output.program(command)
     with _client(insecure_http=given["insecure_http"]) as client:

@@ -1,0 +1,849 @@
+"""Sharing and opening from a shell: what goes in comes out, to the byte, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import segno
+
+from tests.browser.proxy import certificate
+from tests.cli.person import RECEIPT, Person
+from tests.cli.running import ONETIME, PATIENCE_SECONDS, Server, serving
+from tests.client.cutting import Line, cutting, tunnelling
+from tests.web.pages.test_exact import LINE_ENDS, NASTY
+
+GONE = "onetime: there is nothing here: it was opened or destroyed, has expired, or never was\n"
+LINK = "https://secrets.example/secret#D3CSNUWufwEnBC2_CsexPc_v0H3gyI1cMoZowGjohJY"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("secret"), {"ONETIME_LIMITS": "off"}) as server:
+        yield server
+
+
+@pytest.fixture
+def person(server: Server, tmp_path: Path) -> Person:
+    return Person(server.address, tmp_path)
+
+
+@pytest.fixture
+def line(server: Server) -> Iterator[Line]:
+    with cutting(server.address) as line:
+        yield line
+
+
+@pytest.fixture
+def cut(line: Line, tmp_path: Path) -> Person:
+    """Whoever has the line that cuts between himself and the server."""
+    return Person(line.address, tmp_path)
+
+
+# What goes in comes out
+
+BYTES = {
+    "no UTF-8": b"\xff\xfe\x00\x80",
+    "half a character": "їжак".encode()[:-1],
+    "every byte": bytes(range(256)),
+    "a newline alone": b"\n",
+    "as long as allowed": b"x" * 100_000,
+}
+TEXTS = {case: text.encode() for case, text in (NASTY | LINE_ENDS).items()}
+
+
+@pytest.mark.parametrize("case", TEXTS | BYTES)
+def test_the_same_bytes_come_out(person: Person, case: str) -> None:
+    secret = (TEXTS | BYTES)[case]
+    said = person.run("reveal", person.share(secret))
+    assert (said.code, said.out) == (0, secret)
+    is_file = case in BYTES and case not in {"a newline alone", "as long as allowed"}
+    assert said.err == ("onetime: it was a file called secret.bin\n" if is_file else "")
+
+
+@pytest.mark.parametrize("case", ["NUL", "controls", "blanks", "not composed", "CR LF"])
+def test_the_same_bytes_come_out_of_a_sealed_one(person: Person, case: str) -> None:
+    said = person.run("reveal", person.share(TEXTS[case], "--sealed"))
+    assert (said.code, said.out, said.err) == (0, TEXTS[case], "")
+
+
+def test_a_file_keeps_its_name(person: Person) -> None:
+    (person.folder / "договір.pdf").write_bytes(b"%PDF-1.7\xff")
+    link = person.share(b"", "--file", "договір.pdf")
+    said = person.run("reveal", link, "--output", "saved.pdf")
+    assert (said.code, said.out, said.err) == (
+        0,
+        b"",
+        "onetime: it was a file called договір.pdf\n",
+    )
+    assert (person.folder / "saved.pdf").read_bytes() == b"%PDF-1.7\xff"
+
+
+def test_a_dash_is_standard_input(person: Person) -> None:
+    link = person.share(b"text", "-")
+    said = person.run("reveal", "-", given=f"  {link}\n".encode())
+    assert (said.code, said.out) == (0, b"text")
+
+
+def test_the_object_has_everything(person: Person) -> None:
+    said = person.run("share", "--json", "--ttl", "2h", given=b"text", passphrase="battery staple")
+    told = json.loads(said.out)
+    assert told["secret_expires_at"] - told["created_at"] == 7200
+    assert (told["has_passphrase"], told["sealed"]) == (True, False)
+    assert person.state(told["receipt_link"]) == "new: nobody has opened it"
+    opened = person.run("reveal", told["link"], passphrase="battery staple")
+    assert opened.out == b"text"
+    status = json.loads(person.run("status", "--json", told["receipt_link"]).out)
+    assert (status["state"], status["acknowledged"]) == ("revealed", True)
+
+
+def test_the_code_is_that_of_the_link(person: Person) -> None:
+    said = person.run("share", "--qr", given=b"text")
+    link, *drawn = said.out.decode().splitlines()
+    dark = {"█": "00", "▀": "01", "▄": "10", " ": "11"}
+    rows = [[int(dark[sign][half]) for sign in row] for row in drawn for half in (0, 1)]
+    expected = [list(row) for row in segno.make(link, micro=False).matrix_iter(border=4)]
+    assert rows[: len(expected)] == expected
+    assert len(rows) - len(expected) in {0, 1}
+
+
+def test_a_generated_password_is_one(person: Person) -> None:
+    link, password = person.run("generate", "--show", "--length", "40").out.decode().splitlines()
+    assert len(password) == 40
+    assert not set(password) & set("ilo1IO0")
+    assert person.run("reveal", link).out.decode() == password
+    digits = person.run(
+        "generate",
+        "--no-uppercase",
+        "--no-lowercase",
+        "--no-symbols",
+        "--ambiguous",
+        "--json",
+        "--show",
+    )
+    assert re.fullmatch("[0-9]{12}", json.loads(digits.out)["value"])
+    assert "value" not in json.loads(person.run("generate", "--json").out)
+    assert person.run("generate", "--length", "0").code == 65
+    assert person.run("generate", "--length", "129").code == 65
+
+
+# What is refused before anything is sent
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("share", "correct horse"),
+        ("share", "-", "correct horse"),
+        ("share", "--", "correct horse"),
+        ("share", "--passphrase=battery staple"),
+        ("generate", "--passphrase=battery staple"),
+        ("reveal", "--passphrase=battery staple", LINK),
+        ("burn", LINK, "--passphrase=battery staple"),
+    ],
+)
+def test_secrets_among_the_arguments_are_refused(
+    cut: Person, line: Line, words: tuple[str, ...]
+) -> None:
+    said = cut.run(*words, given=b"text")
+    assert (said.code, said.out) == (64, b"")
+    assert "seen by other programs" in said.err
+    assert said.err.count("\n") == 1
+    assert "horse" not in said.err
+    assert "staple" not in said.err
+    assert line.requests == []
+
+
+def test_unless_somebody_insists(person: Person) -> None:
+    said = person.run("share", "--insecure-argv", "--passphrase=battery staple", "correct horse")
+    assert said.code == 0
+    opened = person.run("reveal", "--insecure-argv", "--passphrase=battery staple", said.line)
+    assert opened.out == b"correct horse"
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "code", "line"),
+    [
+        (("share",), b"", 65, "there is nothing to share"),
+        (("share", "--file", "empty"), b"", 65, "there is nothing to share"),
+        (
+            ("share", "--file", "nowhere"),
+            b"",
+            64,
+            "nowhere cannot be read: No such file or directory",
+        ),
+        (("share", "--file", "."), b"", 64, ". cannot be read: Is a directory"),
+        (("share", "--file", "empty", "-"), b"", 64, "either --file or standard input, not both"),
+        (
+            ("share", "--sealed"),
+            b"\xff",
+            65,
+            "a sealed secret is text in UTF-8; leave --sealed out for other bytes",
+        ),
+        (("share", "--json", "--qr"), b"x", 64, "either --json or --qr, not both"),
+        (
+            ("share", "--ttl", "1y"),
+            b"x",
+            64,
+            "--ttl takes a time such as 30m, 1h, 2d, or a number of seconds",
+        ),
+        (
+            ("share", "--ttl", "-1"),
+            b"x",
+            64,
+            "--ttl takes a time such as 30m, 1h, 2d, or a number of seconds",
+        ),
+        (
+            ("share", "--ttl", "0"),
+            b"x",
+            65,
+            "the server does not allow that lifetime; the shortest is 1 minute",
+        ),
+        (
+            ("share", "--ttl", "52w"),
+            b"x",
+            65,
+            "the server does not allow that lifetime; the longest is 7 days",
+        ),
+        (
+            ("share", "--passphrase"),
+            b"x",
+            64,
+            "a passphrase is needed, and there is no terminal to ask at; give --passphrase-fd",
+        ),
+        (
+            ("share", "--passphrase-fd", "0"),
+            b"x",
+            64,
+            "standard input holds the secret; give the passphrase on another descriptor",
+        ),
+        (
+            ("share", "--passphrase-fd", "77"),
+            b"x",
+            64,
+            "--passphrase-fd 77 cannot be read: Bad file descriptor",
+        ),
+        (
+            ("share", "--server", "ftp://x"),
+            b"x",
+            65,
+            "--server takes an address such as https://secrets.example/",
+        ),
+        (
+            ("share", "--server", "http://192.0.2.1"),
+            b"x",
+            65,
+            "plain http: everybody on the way could destroy it or take it; use https, or allow it by --insecure-http",
+        ),
+        (
+            ("reveal", "hello"),
+            b"",
+            65,
+            "this is no link to a secret or a receipt, or a part of it is missing",
+        ),
+        (
+            ("reveal", LINK[:-1]),
+            b"",
+            65,
+            "this is no link to a secret or a receipt, or a part of it is missing",
+        ),
+        (("reveal", LINK.replace("#", "#2.")), b"", 65, "this link needs a newer program"),
+        (
+            ("reveal", LINK.replace("https", "http")),
+            b"",
+            65,
+            "plain http: everybody on the way could destroy it or take it; use https, or allow it by --insecure-http",
+        ),
+        (
+            ("reveal", LINK, "--claim", "x"),
+            b"",
+            65,
+            "--claim takes the 22 characters that were named before",
+        ),
+        (
+            ("reveal", LINK, "--env", "X"),
+            b"",
+            64,
+            "--env takes the name of a variable, and needs --run",
+        ),
+        (
+            ("reveal", LINK, "--env", "A=B", "--run", "true"),
+            b"",
+            64,
+            "--env takes the name of a variable, and needs --run",
+        ),
+        (("reveal", LINK, "--run"), b"", 64, "--run is followed by a program and its arguments"),
+        (
+            ("reveal", LINK, "--output", "x", "--run", "true"),
+            b"",
+            64,
+            "either --output or --run, not both",
+        ),
+        (
+            ("reveal", LINK, "--run", "no-such-program"),
+            b"",
+            127,
+            "no-such-program is no program here",
+        ),
+        (("reveal", LINK, "--run", "./empty"), b"", 126, "./empty cannot be run"),
+        (
+            ("reveal", LINK, "--output", "empty"),
+            b"",
+            73,
+            "empty is there already; --force replaces it",
+        ),
+        (("reveal", LINK, "--output", "."), b"", 73, ". is a directory"),
+        (
+            ("reveal", LINK, "--output", "no/where"),
+            b"",
+            73,
+            "no/where could not be written: No such file or directory",
+        ),
+        (
+            ("reveal", "-", "--passphrase-fd", "0"),
+            b"x",
+            64,
+            "standard input holds the link; give the passphrase on another descriptor",
+        ),
+        (("status", LINK), b"", 65, "this is the recipient's link; the receipt is another"),
+        (
+            ("burn", "https://secrets.example/secret/1181naerjv27ogpjm62rnhelaxmwo2p"),
+            b"",
+            65,
+            "the link of a sealed secret does not destroy it; its receipt does",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(
+    person: Person, words: tuple[str, ...], given: bytes, code: int, line: str
+) -> None:
+    (person.folder / "empty").touch()
+    said = person.run(*words, given=given)
+    assert (said.code, said.out, said.err) == (code, b"", f"onetime: {line}\n")
+    assert person.files() == ["empty"]
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "line"),
+    [
+        ("abc", "a passphrase has at least 4 characters"),
+        ("x" * 129, "a passphrase has at most 128 characters"),
+        ("abc\u0378", "the passphrase has characters that Unicode does not know yet"),
+    ],
+)
+def test_passphrases_that_are_none(person: Person, passphrase: str, line: str) -> None:
+    said = person.run("share", given=b"text", passphrase=passphrase)
+    assert (said.code, said.err) == (65, f"onetime: {line}\n")
+    assert person.run("share", given=b"text", passphrase="").code == 64
+
+
+def test_what_is_too_long_is_not_sent(cut: Person, line: Line) -> None:
+    said = cut.run("share", given=b"x" * 100_001)
+    assert (said.code, said.out) == (65, b"")
+    assert "100001 bytes" in said.err
+    assert [each.path for each in line.requests] == ["/api/e2e/terms"]
+
+
+# Which server
+
+
+def test_the_server_is_found_in_this_order(person: Person, server: Server) -> None:
+    file = person.folder / ".config" / "onetime" / "config.toml"
+    file.parent.mkdir(parents=True)
+    person.server = ""
+    said = person.run("share", given=b"text")
+    assert said.code == 78
+    assert said.err == (
+        "onetime: no server is named; give --server, set ONETIME_SERVER or write "
+        f"server = … into {file}\n"
+    )
+    file.write_text(f'server = "{server.address}"\n')
+    assert person.share(b"text").startswith(server.address)
+    file.write_text('server = "https://elsewhere.invalid"\n')
+    person.server = server.address
+    assert person.share(b"text").startswith(server.address)
+    person.server = "https://elsewhere.invalid"
+    assert person.share(b"text", "--server", server.address).startswith(server.address)
+
+
+def test_the_file_may_lie_elsewhere(person: Person, server: Server) -> None:
+    person.server = ""
+    elsewhere = person.folder / "elsewhere"
+    (elsewhere / "onetime").mkdir(parents=True)
+    (elsewhere / "onetime" / "config.toml").write_text(f'server = "{server.address}"')
+    person.settings = {"XDG_CONFIG_HOME": str(elsewhere)}
+    assert person.share(b"text").startswith(server.address)
+    # The specification wants it absolute, and ignored otherwise.
+    person.settings = {"XDG_CONFIG_HOME": "elsewhere"}
+    assert person.run("share", given=b"text").code == 78
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"server = https://x", "Invalid value (at line 1, column 10)"),
+        (b"sevrer = 'x'", "there is no setting sevrer"),
+        (b"server = 5", "server has to be an address in quotes"),
+        (b"\xff", "it is not UTF-8 text"),
+    ],
+)
+def test_a_file_that_is_wrong(person: Person, text: bytes, says: str) -> None:
+    person.server = ""
+    file = person.folder / ".config" / "onetime" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(text)
+    said = person.run("share", given=b"text")
+    assert said.code == 78
+    assert said.err.startswith(f"onetime: {file}: ")
+    assert said.err.endswith(f"{says}\n")
+
+
+def test_below_a_path_and_through_a_proxy(tmp_path: Path) -> None:
+    pem = certificate(tmp_path, "secrets.example")
+    given = {"ONETIME_BASE_URL": "https://secrets.example/ots/"}
+    with (
+        serving(tmp_path, given) as server,
+        cutting(server.address, certificate=pem) as line,
+        tunnelling(line.address) as (proxy, asked),
+    ):
+        home = tmp_path / "home"
+        home.mkdir()
+        variables = {"HTTPS_PROXY": proxy, "SSL_CERT_FILE": str(pem)}
+        person = Person("https://secrets.example/ots", home, variables)
+        link, receipt = person.share_both(b"text")
+        assert link.startswith("https://secrets.example/ots/secret#")
+        assert person.run("reveal", link).out == b"text"
+        assert person.state(receipt) == "opened, and it has arrived"
+        person.settings = {"HTTPS_PROXY": proxy}
+        said = person.run("status", receipt)
+    assert said.code == 75
+    assert said.err == (
+        "onetime: secrets.example did not answer: its certificate is not to be trusted "
+        "(self-signed certificate)\n"
+    )
+    assert set(asked) == {b"CONNECT secrets.example:443 HTTP/1.1"}
+
+
+# Into a file
+
+
+def test_a_file_is_its_owners_alone_and_whole(person: Person) -> None:
+    link, receipt = person.share_both(b"text")
+    said = person.run("reveal", link, "--output", "saved")
+    assert (said.code, said.out, said.err) == (0, b"", "")
+    saved = person.folder / "saved"
+    assert saved.read_bytes() == b"text"
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    assert person.files() == ["saved"]
+    assert person.state(receipt) == "opened, and it has arrived"
+
+
+def test_what_is_there_stays_and_costs_nothing(person: Person) -> None:
+    link, receipt = person.share_both(b"text")
+    (person.folder / "saved").write_text("mine")
+    (person.folder / "link").symlink_to("nowhere")
+    for name in ("saved", "link"):
+        assert person.run("reveal", link, "--output", name).code == 73
+    assert person.state(receipt) == "new: nobody has opened it"
+    assert (person.folder / "saved").read_text() == "mine"
+    said = person.run("reveal", link, "--output", "saved", "--force")
+    assert (said.code, said.err) == (0, "")
+    assert (person.folder / "saved").read_text() == "text"
+    assert person.files() == ["link", "saved"]
+
+
+def test_what_came_there_meanwhile_stays(cut: Person, line: Line) -> None:
+    """Somebody else makes the file while the secret is on its way."""
+    link, receipt = cut.share_both(b"text")
+    line.cut("reveal", "held")
+    process = cut.start("reveal", link, "--output", "saved")
+    assert line.held.wait(PATIENCE_SECONDS)
+    (cut.folder / "saved").write_text("mine")
+    line.let_go()
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 73
+    assert b"saved is there already" in said
+    assert (cut.folder / "saved").read_text() == "mine"
+    assert cut.files() == ["saved"]
+    assert cut.state(receipt) == "opened; its arrival is not confirmed yet"
+
+
+def test_a_file_that_does_not_fit(person: Person) -> None:
+    """The limit of a file's size stands for a full disk: the system refuses in the middle."""
+    link, receipt = person.share_both(b"x" * 5000)
+    command = f"ulimit -f 2; exec {ONETIME} reveal '{link}' --output saved"
+    said = subprocess.run(
+        ["bash", "-c", command],  # noqa: S607
+        env=person.environ(),
+        cwd=person.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (said.returncode, said.stdout) == (73, "")
+    assert "saved could not be written: File too large" in said.stderr
+    assert person.files() == []
+    assert person.state(receipt) == "opened; its arrival is not confirmed yet"
+    found = re.search(r"--claim (\S+)", said.stderr)
+    assert found
+    again = person.run("reveal", link, "--claim", found[1], "--output", "saved")
+    assert again.code == 0
+    assert (person.folder / "saved").read_bytes() == b"x" * 5000
+    assert person.state(receipt) == "opened, and it has arrived"
+
+
+# To standard output
+
+
+def test_nobody_reads_the_output(person: Person) -> None:
+    link, receipt = person.share_both(b"text")
+    reading, writing = os.pipe()
+    os.close(reading)
+    said = person.run("reveal", link, out=writing)
+    os.close(writing)
+    assert said.code == 73
+    assert said.err.endswith("onetime: nobody reads the output\n")
+    assert person.state(receipt) == "opened; its arrival is not confirmed yet"
+    assert person.run("reveal", link, "--claim", said.claim).out == b"text"
+    assert person.state(receipt) == "opened, and it has arrived"
+
+
+def test_another_claim_is_not_given_it(person: Person) -> None:
+    link, _ = person.share_both(b"text")
+    with Path("/dev/full").open("wb") as full:
+        said = person.run("reveal", link, out=full.fileno())
+    assert said.code == 73
+    other = person.run("reveal", link, "--claim", "A" * 22)
+    assert (other.code, other.out) == (65, b"")
+    assert person.run("reveal", link, "--claim", said.claim).out == b"text"
+    assert person.run("reveal", link, "--claim", said.claim).err == GONE
+
+
+def test_without_a_window_there_is_no_coming_back(tmp_path: Path) -> None:
+    with serving(tmp_path, {"ONETIME_REVEAL_WINDOW": "0"}) as server:
+        home = tmp_path / "home"
+        home.mkdir()
+        person = Person(server.address, home)
+        with Path("/dev/full").open("wb") as full:
+            said = person.run("reveal", person.share(b"text"), out=full.fileno())
+    assert said.code == 73
+    assert said.err.startswith("onetime: this secret was given out once: it is lost\n")
+
+
+def test_a_sealed_one_is_lost_with_its_output(person: Person) -> None:
+    with Path("/dev/full").open("wb") as full:
+        said = person.run("reveal", person.share(b"text", "--sealed"), out=full.fileno())
+    assert said.code == 73
+    assert said.err.startswith("onetime: this secret was given out once: it is lost\n")
+
+
+def test_a_link_that_cannot_be_printed_is_destroyed(cut: Person, line: Line) -> None:
+    for words in ((), ("--sealed",)):
+        with Path("/dev/full").open("wb") as full:
+            said = cut.run("share", *words, given=b"text", out=full.fileno())
+        assert said.code == 73
+        assert said.err == (
+            "onetime: the link could not be printed, so the secret is destroyed\n"
+            "onetime: the output could not be written: No space left on device\n"
+        )
+    assert len([each for each in line.requests if each.path.endswith("/burn")]) == 2
+
+
+# To a program
+
+
+def test_a_program_gets_it_on_standard_input(person: Person) -> None:
+    link, receipt = person.share_both(b"\xff\0text\n")
+    said = person.run("reveal", link, "--run", "od", "-An", "-tx1")
+    assert (said.code, said.out.split()) == (0, [b"ff", b"00", b"74", b"65", b"78", b"74", b"0a"])
+    assert person.state(receipt) == "opened, and it has arrived"
+
+
+def test_a_program_gets_it_in_a_variable(person: Person) -> None:
+    link = person.share(b"\xfftext\n")
+    script = 'printf %s "$TOKEN" | od -An -tx1; test -z "$(cat)"; echo "$@"'
+    said = person.run(
+        "reveal", "--env", "TOKEN", link, "--run", "--", "sh", "-c", script, "sh", "--output", "-x"
+    )
+    assert said.code == 0
+    assert said.out.split() == [b"ff", b"74", b"65", b"78", b"74", b"0a", b"--output", b"-x"]
+
+
+def test_no_variable_holds_a_nul(person: Person) -> None:
+    link, receipt = person.share_both(b"a\0b")
+    said = person.run("reveal", link, "--env", "TOKEN", "--run", "true")
+    assert said.code == 73
+    assert "leave --env out" in said.err
+    assert person.run("reveal", link, "--claim", said.claim).out == b"a\0b"
+    assert person.state(receipt) == "opened, and it has arrived"
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 3", 3), ("kill -TERM $$", 143), ("cat; exit 1", 1)]
+)
+def test_a_program_that_fails_settles_nothing(person: Person, script: str, code: int) -> None:
+    link, receipt = person.share_both(b"text")
+    said = person.run("reveal", link, "--run", "sh", "-c", script)
+    assert said.code == code
+    assert said.err.endswith(f"onetime: sh ended with {code}\n")
+    assert person.state(receipt) == "opened; its arrival is not confirmed yet"
+    assert person.run("reveal", link, "--claim", said.claim, "--run", "cat").out == b"text"
+    assert person.state(receipt) == "opened, and it has arrived"
+
+
+def test_a_program_that_has_seen_enough_may_end_well(person: Person) -> None:
+    link, receipt = person.share_both(b"x" * 100_000)
+    assert person.run("reveal", link, "--run", "true").code == 0
+    assert person.state(receipt) == "opened, and it has arrived"
+
+
+def test_a_program_that_cannot_be_run_costs_nothing(person: Person) -> None:
+    link, receipt = person.share_both(b"text")
+    assert person.run("reveal", link, "--run", "no-such-program").code == 127
+    (person.folder / "file").write_text("text")
+    assert person.run("reveal", link, "--run", "./file").code == 126
+    (person.folder / "file").write_text("#!/no/such/interpreter\n")
+    (person.folder / "file").chmod(0o755)
+    assert person.state(receipt) == "new: nobody has opened it"
+    said = person.run("reveal", link, "--run", "./file")
+    assert said.code == 126
+    assert person.run("reveal", link, "--claim", said.claim).out == b"text"
+
+
+# Passphrases
+
+
+def test_a_wrong_passphrase_costs_a_try_and_nothing_else(person: Person) -> None:
+    link, receipt = person.share_both(b"text", passphrase="battery staple")
+    said = person.run("reveal", link, passphrase="a guess")
+    assert (said.code, said.out) == (77, b"")
+    assert said.err == "onetime: that is not the passphrase; 9 tries are left before a pause\n"
+    assert person.run("burn", link, passphrase="another").code == 77
+    said = person.run("reveal", link)
+    assert said.code == 64
+    assert "no terminal to ask at" in said.err
+    assert "Wrong passphrases: 2" in person.run("status", receipt).out.decode()
+    assert person.run("reveal", link, passphrase="battery staple").out == b"text"
+
+
+def test_after_ten_it_is_locked(person: Person) -> None:
+    link = person.share(b"text", passphrase="battery staple")
+    for left in (*range(9, 0, -1), 0):
+        said = person.run("reveal", link, passphrase="a guess")
+        assert said.code == 77
+        assert ("no try is left" if left == 0 else f"; {left} tr") in said.err
+    said = person.run("reveal", link, passphrase="battery staple")
+    assert (said.code, said.out) == (75, b"")
+    assert re.fullmatch(
+        r"onetime: too many tries; it may work in (1 minute|\d+ seconds)\n", said.err
+    )
+
+
+def test_a_sealed_one_does_not_tell_that_it_needs_one(person: Person) -> None:
+    link = person.share(b"text", "--sealed", passphrase="battery staple")
+    said = person.run("reveal", link)
+    assert said.code == 66
+    assert "give one by --passphrase" in said.err
+    assert person.run("reveal", link, passphrase="battery staple").out == b"text"
+
+
+# Burning, and what the receipt tells
+
+
+@pytest.mark.parametrize("by", ["link", "receipt"])
+def test_burn(person: Person, by: str) -> None:
+    link, receipt = person.share_both(b"text")
+    said = person.run("burn", link if by == "link" else receipt)
+    assert (said.code, said.out, said.err) == (
+        0,
+        b"",
+        "onetime: destroyed: nobody can open it any more\n",
+    )
+    assert person.state(receipt) == "destroyed unread"
+    assert person.run("reveal", link).err == GONE
+    assert person.run("burn", receipt).code == 66
+
+
+def test_burn_with_a_passphrase(person: Person) -> None:
+    link, receipt = person.share_both(b"text", passphrase="battery staple")
+    assert person.run("burn", link, passphrase="battery staple").code == 0
+    assert person.state(receipt) == "destroyed unread"
+    _, receipt = person.share_both(b"text", passphrase="battery staple")
+    assert person.run("burn", receipt).code == 0
+
+
+def test_burn_of_a_sealed_one(person: Person) -> None:
+    _, receipt = person.share_both(b"text", "--sealed", passphrase="battery staple")
+    assert person.run("burn", receipt, passphrase="a guess").code == 77
+    assert person.state(receipt) == "new: nobody has opened it"
+    assert person.run("burn", receipt, passphrase="battery staple").code == 0
+    assert person.state(receipt) == "destroyed unread"
+
+
+def test_burn_comes_too_late(person: Person) -> None:
+    link, receipt = person.share_both(b"text")
+    with Path("/dev/full").open("wb") as full:
+        said = person.run("reveal", link, out=full.fileno())
+    late = person.run("burn", receipt)
+    assert (late.code, late.err) == (65, "onetime: too late: somebody has opened it\n")
+    assert person.state(receipt) == "handed out; arrival not confirmed: treat it as read"
+    assert person.run("reveal", link, "--claim", said.claim).err == GONE
+
+
+# The network
+
+
+@pytest.mark.parametrize("how", ["before", "lost", "middle"])
+def test_a_cut_line_loses_nothing(cut: Person, line: Line, how: str) -> None:
+    line.cut("create", how)  # type: ignore[arg-type]
+    link, receipt = cut.share_both(b"text")
+    line.cut("reveal", how, times=2)  # type: ignore[arg-type]
+    line.cut("settle", how)  # type: ignore[arg-type]
+    said = cut.run("reveal", link)
+    assert (said.code, said.out, said.err) == (0, b"text", "")
+    assert cut.state(receipt) == "opened, and it has arrived"
+    for verb in ("create", "reveal", "settle"):
+        assert len({each.head + each.body for each in line.sent(verb)}) == 1
+
+
+def test_a_line_that_stays_cut(cut: Person, line: Line) -> None:
+    line.cut("create", "lost", times=5)
+    said = cut.run("share", given=b"text")
+    assert (said.code, said.out) == (75, b"")
+    assert said.err.endswith(" did not answer: the connection was cut\n")
+    receipt = RECEIPT.search(said.err)
+    assert receipt
+    assert cut.state(receipt[0]) == "new: nobody has opened it"
+    assert cut.run("burn", receipt[0]).code == 0
+    link, receipt_link = cut.share_both(b"text")
+    line.cut("reveal", "lost", times=5)
+    said = cut.run("reveal", link)
+    assert (said.code, said.out) == (75, b"")
+    assert cut.state(receipt_link) == "opened; its arrival is not confirmed yet"
+    assert cut.run("reveal", link, "--claim", said.claim).out == b"text"
+
+
+def test_what_cannot_be_settled_is_there_all_the_same(cut: Person, line: Line) -> None:
+    link = cut.share(b"text")
+    line.cut("settle", "before", times=5)
+    said = cut.run("reveal", link)
+    assert (said.code, said.out) == (0, b"text")
+    assert "it destroys the secret by itself" in said.err
+
+
+def test_something_else_answers(person: Person, server: Server) -> None:
+    said = person.run("share", "--server", f"{server.address}static", given=b"text")
+    assert (said.code, said.out) == (76, b"")
+    assert said.err.startswith("onetime: no Onetime server that this program understands: ")
+
+
+# Ctrl+C
+
+
+def test_a_share_that_is_interrupted_is_destroyed(cut: Person, line: Line) -> None:
+    line.cut("create", "held")
+    process = cut.start("share")
+    assert process.stdin
+    process.stdin.write(b"text")
+    process.stdin.close()
+    process.stdin = None
+    assert line.held.wait(PATIENCE_SECONDS)
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, out) == (130, b"")
+    assert said == b"onetime: interrupted; the secret is destroyed\n"
+    assert len(line.sent("receipt/burn")) == 1
+
+
+def test_a_share_that_never_arrived_leaves_nothing(cut: Person, line: Line) -> None:
+    line.cut("create", "swallowed")
+    process = cut.start("share")
+    assert process.stdin
+    process.stdin.write(b"text")
+    process.stdin.close()
+    process.stdin = None
+    assert line.held.wait(PATIENCE_SECONDS)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert said == b"onetime: interrupted; the server has nothing of it\n"
+    assert len(line.sent("receipt/burn")) == 2
+
+
+def test_a_reveal_that_is_interrupted_can_be_taken_up(cut: Person, line: Line) -> None:
+    link, receipt = cut.share_both(b"text")
+    line.cut("reveal", "held")
+    process = cut.start("reveal", link, "--output", "saved")
+    assert line.held.wait(PATIENCE_SECONDS)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert cut.files() == []
+    found = re.search(rb"--claim (\S+)", said)
+    assert found
+    assert cut.state(receipt) == "opened; its arrival is not confirmed yet"
+    assert cut.run("reveal", link, "--claim", found[1].decode()).out == b"text"
+
+
+def test_a_program_that_is_interrupted_settles_nothing(person: Person) -> None:
+    link, receipt = person.share_both(b"text")
+    script = "cat > got; echo ready; exec sleep 600"
+    process = person.start("reveal", link, "--run", "sh", "-c", script)
+    assert process.stdout
+    assert process.stdout.readline() == b"ready\n"
+    # As a terminal does it: to everybody in the foreground.
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert b"onetime: sh ended with 130\n" in said
+    assert person.state(receipt) == "opened; its arrival is not confirmed yet"
+
+
+# Its words
+
+
+def test_it_speaks_ukrainian(person: Person) -> None:
+    person.settings = {"LC_ALL": "uk_UA.UTF-8"}
+    said = person.run("share", given=b"")
+    assert said.err == "onetime: немає чого передавати\n"
+    link, receipt = person.share_both(b"text", passphrase="battery staple")
+    said = person.run("reveal", link, passphrase="a guess")
+    assert said.err == "onetime: парольна фраза хибна; до паузи лишилося 9 спроб\n"
+    assert (
+        person.run("status", receipt).out.decode().startswith("Стан: новий: ніхто не відкривав\n")
+    )
+    assert "Використання: onetime share" in person.run("share", "--help").out.decode()
+    person.settings = {"LC_ALL": "", "LANG": "de_DE.UTF-8", "LANGUAGE": "de:uk:en"}
+    assert "немає" in person.run("share", given=b"").err
+    person.settings = {"LC_ALL": "C", "LANGUAGE": "uk"}
+    assert "nothing" in person.run("share", given=b"").err
+
+
+def test_nothing_secret_is_on_standard_error(cut: Person, line: Line) -> None:
+    """Not the text, not the passphrase, not the link: those lines end up in logs."""
+    link, _ = cut.share_both(b"correct horse", passphrase="battery staple")
+    line.cut("reveal", "lost", times=5)
+    errs = [
+        cut.run("reveal", link, passphrase="battery staples").err,
+        cut.run("reveal", link, passphrase="battery staple").err,
+        cut.run("reveal", f"{link}x").err,
+        cut.run("burn", link[:-1]).err,
+    ]
+    shown = "".join(errs)
+    for private in ("correct horse", "battery staple", link, link[-43:], link[-40:-2]):
+        assert private not in shown
+
+
+def test_a_command_that_needs_no_server_asks_none(cut: Person, line: Line) -> None:
+    for name in ("share", "generate", "reveal", "status", "burn"):
+        said = cut.run(name, "--help")
+        assert (said.code, said.err) == (0, "")
+        assert said.out.decode().startswith(f"Usage: onetime {name} [OPTIONS]")
+    assert line.requests == []
