@@ -81,21 +81,23 @@ def claim(
     body = _body(tx, number)  # first: what is damaged stays
     until = tx.now + window
     tx.run(
-        "UPDATE envelope SET claim_hash = ?, open_hash = x'', locked_until = 0 WHERE number = ?",
+        """UPDATE envelope SET claim_hash = ?, window_ends_at = ?, open_hash = x'', locked_until = 0
+        WHERE number = ?""",
         claim_hash,
+        until if window else None,
         number,
     )
     tx.run(
         "UPDATE receipt SET state = ?, ended_at = ?, expires_at = max(expires_at, ?) WHERE number = ?",
-        State.CLAIMED.value,
+        (State.CLAIMED if window else State.REVEALED).value,
         tx.now,
         until + window,  # it outlives the content
         number,
     )
     if window:
-        _open_window(tx, number, until)
+        tx.run("UPDATE secret SET expires_at = ? WHERE number = ?", until, number)
     else:
-        end_window(tx, number)
+        _remove(tx, number)
     return Handed(body=body, window_ends_at=until, now=tx.now)
 
 
@@ -114,9 +116,17 @@ def settle(tx: Transaction, secret_id: bytes, claim_hash: bytes) -> Settled | No
         return None
     if acknowledged_at is None:
         acknowledged_at = tx.now
-        tx.run("UPDATE envelope SET acknowledged_at = ? WHERE number = ?", tx.now, number)
-        tx.run("UPDATE receipt SET acknowledged = 1 WHERE number = ?", number)
-        end_window(tx, number)
+        tx.run(
+            "UPDATE envelope SET acknowledged_at = ?, window_ends_at = NULL WHERE number = ?",
+            tx.now,
+            number,
+        )
+        tx.run(
+            "UPDATE receipt SET acknowledged = 1, state = ? WHERE number = ?",
+            State.REVEALED.value,
+            number,
+        )
+        _remove(tx, number)
     return Settled(acknowledged_at=acknowledged_at, now=tx.now)
 
 
@@ -138,8 +148,7 @@ def burn(
     refused = _try(tx, found, open_hash, tries)
     if refused is not None:
         return refused
-    tx.run("DELETE FROM secret WHERE number = ?", number)
-    tx.removed.append(number)
+    _remove(tx, number)
     tx.run(
         "UPDATE receipt SET state = ?, ended_at = ? WHERE number = ?",
         State.BURNED.value,
@@ -151,9 +160,8 @@ def burn(
 
 
 def end_window(tx: Transaction, number: int) -> None:
-    """The content goes, if it is still there; it was handed out."""
-    if tx.run("DELETE FROM secret WHERE number = ?", number):
-        tx.removed.append(number)
+    """Of a claimed one: the content goes; it was handed out."""
+    _remove(tx, number)
     tx.run(
         "UPDATE receipt SET state = ? WHERE number = ? AND state = ?",
         State.REVEALED.value,
@@ -228,9 +236,10 @@ def wake(tx: Transaction) -> None:
 
     The first thing of the first transaction of a process, and of one that comes after a silence.
     """
-    # Whoever has committed something was awake. What a clock that has jumped ahead left behind says nothing.
+    # Whoever has committed something was awake. Instants that a clock left behind which was set back say nothing.
     (awake_at,) = tx.one(
-        "SELECT max(awake_at, (SELECT ifnull(max(at), 0) FROM writer WHERE at <= ?)) FROM vault",
+        """SELECT ifnull(max(at), 0) FROM (SELECT awake_at AS at FROM vault UNION ALL SELECT at FROM writer)
+        WHERE at <= ?""",
         tx.now,
     )
     if tx.now - awake_at > SLEPT_SECONDS:
@@ -240,19 +249,24 @@ def wake(tx: Transaction) -> None:
             (awake_at, State.CLAIMED.value),
         ).fetchall()
         for number, window in rows:
-            tx.run("UPDATE envelope SET woken = 1 WHERE number = ?", number)
+            tx.run(
+                "UPDATE envelope SET woken = 1, window_ends_at = ? WHERE number = ?",
+                tx.now + window,
+                number,
+            )
+            tx.run("UPDATE secret SET expires_at = ? WHERE number = ?", tx.now + window, number)
             tx.run(
                 "UPDATE receipt SET expires_at = max(expires_at, ?) WHERE number = ?",
                 tx.now + 2 * window,
                 number,
             )
-            _open_window(tx, number, tx.now + window)
     say_awake(tx)
 
 
-def _open_window(tx: Transaction, number: int, until: int) -> None:
-    tx.run("UPDATE envelope SET window_ends_at = ? WHERE number = ?", until, number)
-    tx.run("UPDATE secret SET expires_at = ? WHERE number = ?", until, number)
+def _remove(tx: Transaction, number: int) -> None:
+    """The content, if it is still there."""
+    if tx.run("DELETE FROM secret WHERE number = ?", number):
+        tx.removed.append(number)
 
 
 def _body(tx: Transaction, number: int) -> bytes:
