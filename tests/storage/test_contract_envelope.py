@@ -984,6 +984,20 @@ async def test_a_receipt_outlives_a_window_that_is_given_again(
     assert await state_of(vault) is State.REVEALED
 
 
+@KILLED
+async def test_a_window_slept_through_after_the_clock_was_set_back_is_given_again(
+    vault: VaultStore, place: Place, clock: Clock, kill: bool
+) -> None:
+    await sweep(vault)
+    clock.now -= HOUR
+    await vault.put(new_envelope(created_at=int(clock.now)))
+    assert await handed(vault, claiming())
+    vault = await slept(place, vault, clock, 20 * 60, kill=kill)
+    assert await handed(vault, claiming()) == body_of("a")
+    await pass_time(vault, clock, WINDOW)
+    assert await make(vault, claiming()) is None
+
+
 # Clocks that jump
 
 
