@@ -29,12 +29,17 @@ SHOWN = 20  # violations of one scenario that are printed
 
 COLUMNS = (
     ("asked", ("operations",)),
-    ("shared", ("conceal ok",)),
+    ("shared", ("conceal ok", "create ok")),
     ("read", ("reveal ok",)),
-    ("burned", ("burn ok",)),
-    ("refused", ("conceal refused", "reveal refused", "burn refused")),
+    ("claims", ("claim ok",)),
+    ("settled", ("settle ok",)),
+    ("burned", ("burn ok", "destroy ok", "withdraw ok")),
+    (
+        "refused",
+        ("conceal refused", "reveal refused", "burn refused", "create refused", "claim refused"),
+    ),
     ("in flight", ("takes in flight",)),
-    ("of these lost", ("of these happened, to nobody",)),
+    ("lost then", ("of these happened, to nobody",)),
 )
 
 
@@ -96,7 +101,7 @@ def _print_violations(verdict: Verdict) -> None:
 
 
 def _print_row(first: object, *others: object) -> None:
-    print(f"{first!s:<13}" + "".join(f"{other!s:>14}" for other in others), flush=True)
+    print(f"{first!s:<13}" + "".join(f"{other!s:>10}" for other in others), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import contextlib
 import json
 import re
 import time
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from tests.faults.history import Act, History, Operation, Outcome, marker_of, value_of
@@ -40,6 +40,20 @@ class Answer:
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    path: str
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def form(path: str, fields: dict[str, Any]) -> Request:
+    """As a form of API v1."""
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    return Request("POST", path, urlencode(fields).encode(), kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +87,15 @@ class Connection:
             self._streams[1].close()
             self._streams = None
 
-    async def send(self, method: str, path: str, form: dict[str, Any], *, hold: int = 0) -> None:
-        """Write a request; the last `hold` bytes of its body are kept back and returned by `rest`."""
+    async def send(self, request: Request, *, hold: int = 0) -> None:
+        """Write a request; the last `hold` bytes of its body are kept back and sent by `send_rest`."""
         assert self._streams
-        body = urlencode(form).encode()
+        body = request.body
         head = (
-            f"{method} {self._path}{path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
+            f"{request.method} {self._path}{request.path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
             f"Accept: application/json\r\nContent-Length: {len(body)}\r\n"
         )
-        if method == "POST":
-            head += "Content-Type: application/x-www-form-urlencoded\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
         self._streams[1].write(head.encode() + b"\r\n" + body[: len(body) - hold])
         self._rest = body[len(body) - hold :]
         await self._streams[1].drain()
@@ -108,22 +121,6 @@ class Connection:
         if answer.headers.get("connection", "").lower() == "close":
             self.close()
         return answer
-
-    async def ask(self, method: str, path: str, form: dict[str, Any] | None = None) -> Answer:
-        """Raises Lost, or OSError when nobody listens."""
-        await self.open()
-        try:
-            await self.send(method, path, form or {})
-        except OSError:
-            self.close()
-            raise Lost from None
-        return await self.answer()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close()
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> Answer:
@@ -155,8 +152,8 @@ class Client:
 
     def __init__(self, base: str, history: History, process: str) -> None:
         self.connection = Connection(base)
-        self._history = history
-        self._process = process
+        self.history = history
+        self.process = process
 
     async def conceal(
         self, marker: str, *, size: int = 64, ttl: int = 3600, passphrase: str = "", hold: float = 0
@@ -165,63 +162,80 @@ class Client:
 
         With `hold` the last byte of the request is sent that many seconds after the rest.
         """
-        form: dict[str, Any] = {"secret": value_of(marker, size), "ttl": ttl}
+        fields: dict[str, Any] = {"secret": value_of(marker, size), "ttl": ttl}
         if passphrase:
-            form["passphrase"] = passphrase
-        return keys_of(await self._do(Act.CONCEAL, marker, "/api/v1/share", form, hold=hold))
+            fields["passphrase"] = passphrase
+        return keys_of(await self._ask(Act.CONCEAL, marker, "/api/v1/share", fields, hold=hold))
 
     async def reveal(self, keys: Keys) -> Operation:
         path = f"/api/v1/secret/{keys.secret_key}"
-        return await self._do(Act.REVEAL, keys.marker, path, _proof(keys))
+        return await self._ask(Act.REVEAL, keys.marker, path, _proof(keys))
 
     async def burn(self, keys: Keys) -> Operation:
         path = f"/api/v1/private/{keys.receipt_key}/burn"
-        return await self._do(Act.BURN, keys.marker, path, _proof(keys))
+        return await self._ask(Act.BURN, keys.marker, path, _proof(keys))
 
     async def receipt(self, keys: Keys) -> Operation:
-        return await self._do(Act.RECEIPT, keys.marker, f"/api/v1/private/{keys.receipt_key}")
+        return await self._ask(Act.RECEIPT, keys.marker, f"/api/v1/private/{keys.receipt_key}")
 
     def close(self) -> None:
         self.connection.close()
 
-    async def _do(
+    async def _ask(
         self,
         act: Act,
         marker: str,
         path: str,
-        form: dict[str, Any] | None = None,
+        fields: dict[str, Any] | None = None,
         *,
         hold: float = 0,
     ) -> Operation:
-        await self.connection.open()  # outside the clock: nothing has been asked yet
-        method = "GET" if act is Act.RECEIPT else "POST"
-        form = form or {}
-        at, start = time.time(), time.monotonic()
-        answer, arrived = None, b""
-        try:
-            await self.connection.send(method, path, form, hold=1 if hold else 0)
-            if hold:
-                await asyncio.sleep(hold)
-                await self.connection.send_rest()
-            answer = await self.connection.answer()
-        except Lost as lost:
-            arrived = lost.arrived
-        except OSError:
-            self.connection.close()
+        request = Request("GET", path) if act is Act.RECEIPT else form(path, fields or {})
+        timed = await exchange(self.connection, request, hold=hold)
+        answer = timed.answer
         operation = Operation(
             act=act,
             marker=marker,
-            process=self._process,
-            start=start,
-            end=time.monotonic(),
-            at=at,
+            process=self.process,
+            start=timed.start,
+            end=timed.end,
+            at=timed.at,
             outcome=_outcome(act, answer),
             status=answer.status if answer else 0,
-            found=_found(act, answer, arrived),
-            facts=_facts(act, answer, form),
+            found=_found(act, answer, timed.arrived),
+            facts=_facts(act, answer, fields or {}),
         )
-        self._history.add(operation)
+        self.history.add(operation)
         return operation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A request and what came of it: `answer`, or what had `arrived` when the connection ended."""
+
+    start: float
+    end: float
+    at: float
+    answer: Answer | None
+    arrived: bytes
+
+
+async def exchange(connection: Connection, request: Request, *, hold: float = 0) -> Exchange:
+    """Raises OSError when nobody listens: then nothing was asked."""
+    await connection.open()  # outside the clock: nothing has been asked yet
+    at, start = time.time(), time.monotonic()
+    answer, arrived = None, b""
+    try:
+        await connection.send(request, hold=1 if hold else 0)
+        if hold:
+            await asyncio.sleep(hold)
+            await connection.send_rest()
+        answer = await connection.answer()
+    except Lost as lost:
+        arrived = lost.arrived
+    except OSError:
+        connection.close()
+    return Exchange(start=start, end=time.monotonic(), at=at, answer=answer, arrived=arrived)
 
 
 def _outcome(act: Act, answer: Answer | None) -> Outcome:
@@ -250,7 +264,7 @@ def _proof(keys: Keys) -> dict[str, Any]:
     return {"passphrase": keys.passphrase} if keys.passphrase else {}
 
 
-def _facts(act: Act, answer: Answer | None, form: dict[str, Any]) -> dict[str, Any]:
+def _facts(act: Act, answer: Answer | None, fields: dict[str, Any]) -> dict[str, Any]:
     if answer is None:
         return {}
     said = answer.json()
@@ -267,8 +281,8 @@ def _facts(act: Act, answer: Answer | None, form: dict[str, Any]) -> dict[str, A
     names = ("state", "created", "ttl", "secret_ttl", "metadata_ttl", "received", "secret_key")
     facts = {name: said[name] for name in names if name in said}
     if act is Act.CONCEAL:
-        facts["asked_ttl"] = form["ttl"]
-        facts["passphrase"] = form.get("passphrase", "")
+        facts["asked_ttl"] = fields["ttl"]
+        facts["passphrase"] = fields.get("passphrase", "")
         facts["receipt_key"] = said.get("metadata_key", "")
     return facts
 

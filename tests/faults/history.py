@@ -25,6 +25,13 @@ class Act(StrEnum):
     REVEAL = "reveal"
     BURN = "burn"
     RECEIPT = "receipt"
+    # Of end-to-end secrets (device.py).
+    CREATE = "create"
+    CLAIM = "claim"
+    SETTLE = "settle"
+    DESTROY = "destroy"  # by who holds the link
+    WITHDRAW = "withdraw"  # by its sender
+    TRACK = "track"  # its receipt
 
 
 class Outcome(StrEnum):
@@ -45,7 +52,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One request. `found` is the marker of the value that came back, even in part; `facts` what the answer said."""
+    """One request. `found` is the marker of the value that came back, even in part; `facts` what the answer said.
+
+    Of an end-to-end secret `device` is who asked, and `proof` whether with the right one.
+    """
 
     act: Act
     marker: str
@@ -56,6 +66,8 @@ class Operation:
     outcome: Outcome
     status: int = 0
     found: str = ""
+    device: str = ""
+    proof: bool = True
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property

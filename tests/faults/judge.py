@@ -18,6 +18,14 @@ The rules, by the names that `Violation.rule` uses:
     refusal-shape      a create was refused for want of room, but not with 503 and a Retry-After of whole seconds
     odd-answer         a status that no rule asks for
 
+For end-to-end secrets (envelope.py) `two-readers` is two devices, for a device may have it again, and there is more:
+
+    returned-settled   given to the device again after it had been settled
+    returned-late      given again after the window
+    opened-wrong       given to a device that has proved nothing
+    settle-refused     the device that had it could not settle it
+    settle-lies        settled by a device that never had it, or at two instants
+
 Scenarios add rules of their own for what one request cannot show, such as an exit code.
 
 An operation has happened at some instant between its start and its end. So B surely came after A only if B began after A
@@ -31,20 +39,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tests.faults.history import Act, Event, Kind, Line, Operation, Outcome, events, operations
+from tests.faults.envelope import ENVELOPE, Envelope
+from tests.faults.history import Act, Kind, Line, Operation, Outcome, events, operations
+from tests.faults.world import Violation, World
 
 STOP_MARGIN = 0.1  # seconds before SIGTERM from which on a request counts as running
+TAKES = {Act.REVEAL, Act.BURN, Act.CLAIM, Act.DESTROY, Act.WITHDRAW}
 GONE = ("received", "burned", "expired")
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    rule: str
-    marker: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.rule}: {self.marker or '-'}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Verdict:
 
 def judge(lines: Iterable[Line]) -> Verdict:
     lines = list(lines)
-    world = _World(list(events(lines)))
+    world = World(list(events(lines)))
     secrets: dict[str, list[Operation]] = defaultdict(list)
     for operation in operations(lines):
         secrets[operation.marker].append(operation)
@@ -67,63 +68,9 @@ def judge(lines: Iterable[Line]) -> Verdict:
     violations += _values(operations(lines))
     for done in secrets.values():
         violations += (v for operation in done for v in _answer(operation, world))
-        violations += _Secret(done, world).violations()
+        kind = Envelope if done[0].act in ENVELOPE else _Secret
+        violations += kind(done, world).violations()
     return Verdict(tuple(violations), _counts(lines, secrets))
-
-
-class _World:
-    """What happened around the requests."""
-
-    def __init__(self, happened: Sequence[Event]) -> None:
-        self.events = sorted(happened, key=lambda event: event.start)
-        self._clock = [event for event in self.events if event.kind is Kind.CLOCK]
-
-    def stop_of(self, operation: Operation) -> Event | None:
-        """The kill or stop that this ran into: it ended after that began, and began before the next start."""
-        stop = None
-        for event in self.events:
-            if event.kind in {Kind.KILL, Kind.TERM} and operation.end >= event.start:
-                stop = event
-            elif event.kind is Kind.START and operation.start >= event.start:
-                stop = None
-        return stop
-
-    def is_full(self, operation: Operation) -> bool:
-        return any(
-            event.kind is Kind.FULL
-            and operation.start <= event.end
-            and operation.end >= event.start
-            for event in self.events
-        )
-
-    def server_time(self, operation: Operation) -> tuple[float, float]:
-        """Earliest and latest reading of the server's clock while this ran."""
-        shifts = self._shifts(operation.start, operation.end)
-        return operation.at + min(shifts), operation.end_at + max(shifts)
-
-    def latest_ever(self, operation: Operation) -> float:
-        """The latest that the server's clock has shown up to the end of this."""
-        wall = operation.at - operation.start
-        ends = [event.end for event in self._clock if event.end < operation.end]
-        shifts = [0.0, *(event.shift for event in self._clock)]
-        seen = [
-            wall + end + shift for end, shift in zip([*ends, operation.end], shifts, strict=False)
-        ]
-        return max([*seen, self.server_time(operation)[1]])
-
-    def swept_before(self, operation: Operation) -> float:
-        """What expired before this reading of the server's clock is surely gone when this begins."""
-        swept = [
-            event.before
-            for event in self.events
-            if event.kind is Kind.SWEPT and event.end <= operation.start
-        ]
-        return max(swept, default=0.0)
-
-    def _shifts(self, start: float, end: float) -> list[float]:
-        before = [event.shift for event in self._clock if event.end < start]
-        within = [event.shift for event in self._clock if event.end >= start and event.start <= end]
-        return [before[-1] if before else 0.0, *within]
 
 
 def _values(done: Iterable[Operation]) -> Iterator[Violation]:
@@ -143,7 +90,7 @@ def _values(done: Iterable[Operation]) -> Iterator[Violation]:
             yield Violation("two-readers", marker, f"{len(reads)} readers, {when}")
 
 
-def _answer(operation: Operation, world: _World) -> Iterator[Violation]:
+def _answer(operation: Operation, world: World) -> Iterator[Violation]:
     """What can be said of one answer alone."""
     act, status, marker = operation.act, operation.status, operation.marker
     if operation.outcome is Outcome.UNKNOWN:
@@ -152,9 +99,13 @@ def _answer(operation: Operation, world: _World) -> Iterator[Violation]:
             yield Violation("unanswered", marker, f"{act} ended with status {status or 'none'}")
         elif stop.kind is Kind.TERM and operation.start < stop.start - STOP_MARGIN:
             yield Violation("dropped", marker, f"{act} was running at SIGTERM, status {status}")
-    if status not in {0, 200, 404, 503}:
+    asked_for = {0, 201, 404, 409, 503} if act is Act.CREATE else {0, 200, 404, 503}
+    if act in ENVELOPE:
+        asked_for |= {403, 409, 429}
+    if status not in asked_for:
         yield Violation("odd-answer", marker, f"{act} was answered with {status}")
-    if act is Act.CONCEAL and operation.outcome is Outcome.REFUSED:
+    is_create = act is Act.CONCEAL or (act is Act.CREATE and status != 409)
+    if is_create and operation.outcome is Outcome.REFUSED:
         if world.is_full(operation):
             after = str(operation.facts.get("retry_after", ""))
             if status != 503 or not after.isdecimal() or int(after) < 1:
@@ -168,7 +119,7 @@ def _answer(operation: Operation, world: _World) -> Iterator[Violation]:
 class _Secret:
     """One secret: everything that was done under its marker."""
 
-    def __init__(self, done: Sequence[Operation], world: _World) -> None:
+    def __init__(self, done: Sequence[Operation], world: World) -> None:
         self._world = world
         self._done = done
         self._marker = done[0].marker
@@ -347,7 +298,7 @@ def _counts(lines: Sequence[Line], secrets: dict[str, list[Operation]]) -> Count
         counts["operations"] += 1
         counts[f"{operation.act} {operation.outcome}"] += 1
     for done in secrets.values():
-        takes = [each for each in done if each.act in {Act.REVEAL, Act.BURN}]
+        takes = [each for each in done if each.act in TAKES]
         unknown = [take for take in takes if take.outcome is Outcome.UNKNOWN]
         counts["takes in flight"] += len(unknown)
         if unknown and not any(take.outcome is Outcome.OK for take in takes):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.faults.client import Client, Keys, keys_of
+from tests.faults.device import Devices
 from tests.faults.history import Act, History, Operation, Outcome
 
 BARRIER_SECONDS = 60.0
@@ -44,10 +45,18 @@ class Plan:
     connections: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """An end-to-end secret that everybody wants at once, each as a device of its own; `burns`: some want it destroyed."""
+
+    marker: str
+    burns: bool = False
+
+
 class Storm:
     """Processes that meet before each target and then all ask for it at once."""
 
-    def __init__(self, plans: Sequence[Plan], targets: Sequence[Target]) -> None:
+    def __init__(self, plans: Sequence[Plan], targets: Sequence[Target | Wanted]) -> None:
         context = multiprocessing.get_context("spawn")
         self._barrier = context.Barrier(len(plans))
         self._processes = [
@@ -96,29 +105,51 @@ def _running(processes: Sequence[SpawnProcess]) -> Iterator[None]:
             process.join()
 
 
-def _storm(plan: Plan, targets: Sequence[Target], barrier: Barrier) -> None:
+def _storm(plan: Plan, targets: Sequence[Target | Wanted], barrier: Barrier) -> None:
     history = History(plan.folder / f"{plan.process}.jsonl")
     asyncio.run(_run_storm(plan, targets, barrier, history))
     history.close()
 
 
 async def _run_storm(
-    plan: Plan, targets: Sequence[Target], barrier: Barrier, history: History
+    plan: Plan, targets: Sequence[Target | Wanted], barrier: Barrier, history: History
 ) -> None:
     rng = random.Random(f"{plan.seed} {plan.process}")
     clients = [Client(plan.base, history, plan.process) for _ in range(plan.connections)]
+    devices = [Devices(plan.base, history, plan.process) for _ in range(plan.connections)]
+    connections = [each.connection for each in clients] + [each.connection for each in devices]
     for target in targets:
-        for client in clients:
-            await client.connection.open()
+        for connection in connections:
+            await connection.open()
         # Blocks the loop, on purpose: nothing else is to run, and all processes go on at once.
         barrier.wait(BARRIER_SECONDS)
+        if isinstance(target, Wanted):
+            await _want(devices, target, plan.process, rng)
+            continue
         acts = [_act(target.race, rng) for _ in clients]
         await asyncio.gather(
             *(_take(client, target.keys, act) for client, act in zip(clients, acts, strict=True))
         )
         await clients[0].receipt(target.keys)
-    for client in clients:
-        client.close()
+    for connection in connections:
+        connection.close()
+
+
+async def _want(
+    devices: Sequence[Devices], target: Wanted, process: str, rng: random.Random
+) -> None:
+    """Each asks twice: whoever was first gets it again."""
+    marker = target.marker
+
+    async def ask(number: int, devices: Devices) -> None:
+        if target.burns and rng.random() < 0.3:
+            await rng.choice([devices.destroy, devices.withdraw])(marker)
+            return
+        for _ in range(2):
+            await devices.claim(marker, f"{process}.{number}")
+
+    await asyncio.gather(*(ask(number, each) for number, each in enumerate(devices)))
+    await devices[0].track(marker)
 
 
 def _act(race: Race, rng: random.Random) -> Act:
@@ -147,13 +178,19 @@ async def _run_mix(plan: Plan, until: float, history: History) -> None:
 async def _stories(plan: Plan, number: int, until: float, history: History) -> None:
     rng = random.Random(f"{plan.seed} {plan.process} {number}")
     clients = [Client(plan.base, history, plan.process) for _ in range(3)]
+    devices = [Devices(plan.base, history, plan.process) for _ in range(3)]
     told = 0
     with contextlib.suppress(OSError):  # nobody listens any more
         while time.monotonic() < until:
             told += 1
-            await _story(rng, clients, f"{plan.process}.{number}.{told}")
-    for client in clients:
+            marker = f"{plan.process}.{number}.{told}"
+            if told % 2:
+                await _story(rng, clients, marker)
+            else:
+                await _story_of_devices(rng, devices, f"{marker}.e2e")
+    for client, device in zip(clients, devices, strict=True):
         client.close()
+        device.close()
 
 
 async def _story(rng: random.Random, clients: Sequence[Client], marker: str) -> None:
@@ -177,6 +214,57 @@ async def _story(rng: random.Random, clients: Sequence[Client], marker: str) -> 
         case 5:
             await one.burn(keys)
             await _all(one.reveal(keys), two.receipt(keys))
+        case _:
+            pass
+
+
+async def _story_of_devices(rng: random.Random, devices: Sequence[Devices], marker: str) -> None:
+    """The same for an end-to-end secret. Some are left new, and some claimed and not settled."""
+    one, two, three = devices
+    phone, laptop, other = (f"{marker}.{name}" for name in ("phone", "laptop", "other"))
+    size = rng.choice(["small", "small", "medium", "large"])
+    made = await one.create(marker, size=size, ttl=rng.choice([600, 3600, 86_400]))
+    if made.outcome is Outcome.UNKNOWN:
+        # Nobody knows whether it came, so it is sent again.
+        made = await one.create(marker, size=size, ttl=made.facts["asked_ttl"])
+    if made.outcome is not Outcome.OK:
+        return
+    match rng.randrange(10):
+        case 0 | 1:
+            claims = [
+                one.claim(marker, phone),
+                two.claim(marker, laptop),
+                three.claim(marker, other),
+            ]
+            await _all(*claims)
+            await _all(one.claim(marker, phone), two.claim(marker, laptop), three.track(marker))
+        case 2:
+            await _all(one.claim(marker, phone), two.destroy(marker), three.withdraw(marker))
+            await one.track(marker)
+        case 3:
+            await _all(one.claim(marker, phone), two.claim(marker, phone))
+            await _all(one.settle(marker, phone), two.claim(marker, phone), three.track(marker))
+            await _all(one.claim(marker, phone), two.settle(marker, phone))
+        case 4:
+            for _ in range(rng.randrange(1, 4)):
+                await two.claim(marker, laptop, proof=False)
+            await one.claim(marker, phone)
+            await _all(
+                one.claim(marker, phone, proof=False), two.claim(marker, laptop, proof=False)
+            )
+        case 5:
+            ttl = made.facts["asked_ttl"]
+            await _all(
+                one.create(marker, size=size, ttl=ttl), two.create(marker, size=size, ttl=ttl)
+            )
+            await _all(one.claim(marker, phone), two.create(marker, size=size, ttl=ttl))
+        case 6:
+            await one.claim(marker, phone)
+            await _all(two.withdraw(marker), three.claim(marker, phone))
+            await _all(one.claim(marker, phone), two.track(marker), three.settle(marker, phone))
+        case 7:
+            await one.claim(marker, phone)
+            await one.settle(marker, phone)
         case _:
             pass
 
@@ -210,3 +298,36 @@ async def audit(
         client.close()
 
     await asyncio.gather(*(ask(Client(base, history, process)) for _ in range(connections)))
+    await _audit_devices(base, history, done, process=process, connections=connections)
+
+
+async def _audit_devices(
+    base: str, history: History, done: Sequence[Operation], *, process: str, connections: int
+) -> None:
+    """Every device that asked for an end-to-end secret asks again, and a stranger; each says that it has it, and asks once more."""
+    asked: dict[str, list[str]] = {}
+    for operation in done:
+        if operation.act is Act.CREATE and operation.outcome is Outcome.OK:
+            asked.setdefault(operation.marker, [])
+    for operation in done:
+        if operation.act is Act.CLAIM and operation.marker in asked:
+            asked[operation.marker].append(operation.device)
+    waiting = iter(asked.items())
+
+    async def ask(devices: Devices) -> None:
+        for marker, names in waiting:
+            await devices.track(marker)
+            everybody = [*dict.fromkeys(names), f"{marker}.stranger"]
+            claims = [await devices.claim(marker, name) for name in everybody]
+            await devices.track(marker)
+            for claim in claims:
+                if claim.found:
+                    await devices.claim(marker, claim.device)
+                    await devices.settle(marker, claim.device)
+                    await devices.settle(marker, claim.device)
+            for name in everybody:
+                await devices.claim(marker, name)
+            await devices.track(marker)
+        devices.close()
+
+    await asyncio.gather(*(ask(Devices(base, history, process)) for _ in range(connections)))

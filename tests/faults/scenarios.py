@@ -15,11 +15,16 @@ from pathlib import Path
 
 from tests.faults import load
 from tests.faults.client import Client, Keys
+from tests.faults.device import Devices
 from tests.faults.history import Act, Event, History, Kind, Outcome, operations, read
 from tests.faults.judge import Verdict, judge
 from tests.faults.server import ONETIME, Failed, Server, small_disk
 
 SWEEP_SECONDS = 600  # the server's promise: what has expired is swept within this
+WINDOW_SECONDS = 600  # the server's promise: who has claimed an end-to-end secret may have it again for this long
+STEP_SECONDS = 55  # of a clock that is moved so slowly that the service has not slept
+AWAY_SECONDS = 1200  # for which a service is away that has slept
+SHORT_SECONDS = 59  # to the last second of what lives a minute
 SHARE_BYTES = 60_000  # of a secret that is to take space
 
 
@@ -100,6 +105,9 @@ class Run:
     def client(self, server: Server, process: str = "main") -> Client:
         return Client(server.base, self.history, process)
 
+    def devices(self, server: Server, process: str = "main") -> Devices:
+        return Devices(server.base, self.history, process)
+
     def audit(self, server: Server, processes: str = "*", markers: str = "") -> None:
         """Ask about every secret that these processes shared, whose marker begins so."""
         done = [
@@ -140,16 +148,22 @@ def _race(run: Run, workers: int) -> None:
         server.end()
 
 
-async def _targets(run: Run, server: Server) -> list[load.Target]:
+async def _targets(run: Run, server: Server) -> list[load.Target | load.Wanted]:
     rng = random.Random(run.seed)
-    client = run.client(server)
-    targets = []
+    client, devices = run.client(server), run.devices(server)
+    targets: list[load.Target | load.Wanted] = []
     for number in range(run.size.storms):
+        if number % 2:
+            marker = f"wanted.{number}"
+            await devices.create(marker, size=rng.choice(["small", "medium"]))
+            targets.append(load.Wanted(marker=marker, burns=rng.random() < 0.4))
+            continue
         keys = await client.conceal(f"target.{number}", size=rng.choice([40, 2000]))
         if keys:
             kind: load.Race = rng.choice(["reveal", "reveal", "reveal", "both", "burn"])
             targets.append(load.Target(keys=keys, race=kind))
     client.close()
+    devices.close()
     return targets
 
 
@@ -260,6 +274,7 @@ def disk(run: Run) -> None:
 
 async def _fill_from_outside(run: Run, server: Server, filler: Path) -> None:
     kept = await _keep(run, server, "outside", ttl=86_400)
+    markers = await _keep_envelopes(run, server, "outside.e2e")
     since = time.monotonic()
     await asyncio.to_thread(_write_until_full, filler)
     # What little the server may have kept open for itself is soon used.
@@ -267,6 +282,7 @@ async def _fill_from_outside(run: Run, server: Server, filler: Path) -> None:
     if not refused:
         run.broken("no-refusal", "creates went on although the disk was full")
     await _take_some(run, server, kept, "while the disk was full")
+    await _claim_some(run, server, markers, "while the disk was full")
     await asyncio.to_thread(filler.unlink)
     await _await_room(
         run,
@@ -312,6 +328,39 @@ async def _keep(
     ]
     client.close()
     return [keys for keys in kept if keys]
+
+
+async def _keep_envelopes(
+    run: Run, server: Server, name: str, *, ttl: int = 86_400, count: int = 0
+) -> list[str]:
+    """Their markers. Each create is sent twice, as after an answer that was lost."""
+    devices = run.devices(server)
+    markers = [f"{name}.{number}" for number in range(count or run.size.keep // 2)]
+    for marker in markers:
+        for _ in range(2):
+            await devices.create(marker, ttl=ttl)
+    devices.close()
+    return markers
+
+
+async def _claim_some(run: Run, server: Server, markers: Sequence[str], when: str) -> None:
+    """Claim most, and have some again, settle some and withdraw some: every one has to succeed."""
+    devices = run.devices(server)
+    failed = 0
+    for number, marker in enumerate(markers):
+        asked = []
+        if number % 5 == 4:
+            asked.append(await devices.withdraw(marker))
+        else:
+            asked += [await devices.claim(marker, marker) for _ in range(2)]
+            if number % 2:
+                asked.append(await devices.settle(marker, marker))
+        await devices.claim(marker, f"{marker}.stranger")
+        await devices.track(marker)
+        failed += any(each.outcome is not Outcome.OK for each in asked)
+    devices.close()
+    if failed:
+        run.broken("takes-stopped", f"{failed} claims, settles and burns failed {when}")
 
 
 def _write_until_full(path: Path) -> None:
@@ -405,6 +454,10 @@ def clock(run: Run) -> None:
         server.shift_clock(-3600)
         asyncio.run(_ask_again(run, server, gone))
         asyncio.run(_keep(run, server, "earlier", ttl=86_400))
+        settled = asyncio.run(_through_a_window(run, server))
+        asyncio.run(_through_a_sleep(run, server))
+        server.shift_clock(-3600)
+        asyncio.run(_claim_again(run, server, settled))
         server.stop()
         server.start()
         run.audit(server)
@@ -417,13 +470,69 @@ async def _at_their_second(run: Run, server: Server) -> None:
     """Read secrets of one minute just before and just after their second, one at a time."""
     short = await _keep(run, server, "short", ttl=60)
     client = run.client(server)
-    server.shift_clock(59)
+    server.shift_clock(SHORT_SECONDS)
     for keys in short:
         await client.receipt(keys)
         await client.reveal(keys)
         await client.receipt(keys)
         await asyncio.sleep(1.5 / max(1, len(short)))
     client.close()
+
+
+async def _through_a_window(run: Run, server: Server) -> list[str]:
+    """Claim, and ask again until the window is over, in steps in which the service is awake; a third settles. Gives those."""
+    markers = await _keep_envelopes(run, server, "window")
+    devices = run.devices(server)
+    failed = 0
+    for step in range(WINDOW_SECONDS // STEP_SECONDS + 1):
+        server.shift_clock(step * STEP_SECONDS - 3600)
+        for number, marker in enumerate(markers):
+            is_settled = number % 3 == 0 and step > 5
+            claim = await devices.claim(marker, marker)
+            failed += claim.status != (404 if is_settled else 200)
+            await devices.claim(marker, f"{marker}.stranger")
+            if number % 3 == 0 and step >= 5:
+                await devices.settle(marker, marker)
+            await devices.track(marker)
+    if failed:
+        run.broken("lost", f"{failed} claims were not answered in their window as before")
+    server.shift_clock(WINDOW_SECONDS + STEP_SECONDS - 3600)
+    over = [await devices.claim(marker, marker) for marker in markers]
+    late = sum(each.status != 404 for each in over)
+    if late:
+        run.broken("returned-late", f"{late} were given after their window")
+    devices.close()
+    return markers[::3]
+
+
+async def _through_a_sleep(run: Run, server: Server) -> None:
+    """Claim, and have the service away for twenty minutes, twice: the window is given once more, and only once."""
+    markers = await _keep_envelopes(run, server, "asleep")
+    devices = run.devices(server)
+    for marker in markers:
+        await devices.claim(marker, marker)
+    for turn, expected in enumerate((200, 404), start=1):
+        await asyncio.to_thread(server.kill)
+        server.shift_clock(WINDOW_SECONDS + STEP_SECONDS + turn * AWAY_SECONDS - 3600)
+        await asyncio.to_thread(server.start)
+        asked = [await devices.claim(marker, marker) for marker in markers]
+        for marker in markers:
+            await devices.claim(marker, f"{marker}.stranger")
+        wrong = sum(each.status != expected for each in asked)
+        if wrong:
+            run.broken("slept-away", f"{wrong} not answered with {expected} after sleep {turn}")
+    devices.close()
+
+
+async def _claim_again(run: Run, server: Server, markers: Sequence[str]) -> None:
+    """Of what was settled nothing comes back."""
+    devices = run.devices(server)
+    for marker in markers:
+        await devices.track(marker)
+        await devices.claim(marker, marker)
+        await devices.claim(marker, f"{marker}.stranger")
+        await devices.settle(marker, marker)
+    devices.close()
 
 
 async def _keep_much(run: Run, server: Server, data: Path) -> list[Keys]:
