@@ -99,7 +99,10 @@ def test_without_the_servers_parts_it_says_what_to_install(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("admin", "settings")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--version",), ("--help",), ("admin", "settings"), ("generate", "--help")],
+)
 def test_the_rest_works_without_them(arguments: tuple[str, ...], tmp_path: Path) -> None:
     said = client_alone(set(PARTS), *arguments, cwd=tmp_path)
     assert (said.returncode, said.stderr) == (0, "")

@@ -90,6 +90,9 @@ def test_a_dash_is_standard_input(person: Person) -> None:
     link = person.share(b"text", "-")
     said = person.run("reveal", "-", given=f"  {link}\n".encode())
     assert (said.code, said.out) == (0, b"text")
+    link = person.share(b"text", "--file", "-")
+    assert person.run("reveal", "--output", "-", link).out == b"text"
+    assert person.files() == []
 
 
 def test_the_object_has_everything(person: Person) -> None:

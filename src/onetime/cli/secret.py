@@ -382,6 +382,7 @@ def _asking(ctx: click.Context, given: dict[str, Any]) -> Asking:
 @sharing
 @click.pass_context
 def share(ctx: click.Context, /, words: tuple[str, ...], path: Path | None, **given: Any) -> None:
+    path = _no_dash(path)
     if path is not None and words:
         raise click.UsageError(_("either --file or standard input, not both"))
     # Before anything is typed in vain.
@@ -439,6 +440,11 @@ def generate(
     )
     password = make_up(recipe)
     _hand_out(given, password, _asking(ctx, given).new(), shown=password if show else None)
+
+
+def _no_dash(path: Path | None) -> Path | None:
+    """`-` is no file: it is what is used without one."""
+    return None if path == Path("-") else path
 
 
 def _read_file(path: Path) -> bytes:
@@ -630,7 +636,7 @@ def reveal(ctx: click.Context, /, link: str, **given: Any) -> None:
     from onetime.client import new_claim, parse_claim, parse_link  # noqa: PLC0415
 
     command: tuple[str, ...] | None = ctx.meta.get("command")
-    path, variable, asking = given["path"], given["variable"], _asking(ctx, given)
+    path, variable, asking = _no_dash(given["path"]), given["variable"], _asking(ctx, given)
     if path is not None and command is not None:
         raise click.UsageError(_("either --output or --run, not both"))
     if variable is not None and (command is None or not _VARIABLE.fullmatch(variable)):
