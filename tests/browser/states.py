@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from playwright.sync_api import Route
 
 from tests.browser.visitor import PASSPHRASE, SECRET, Visitor
+from tests.cli.running import until
 
 LONG = "A note of several lines.\n\n" + "\n".join(f"{n}. {SECRET}" for n in range(1, 9))
 UNSEEN = "user\u202etxt.exe\u200b and a very_long_name_" + "0123456789abcdef" * 12
@@ -21,33 +22,78 @@ def every_state(visitor: Visitor) -> Iterator[str]:
 
 
 def sharing(visitor: Visitor) -> Iterator[str]:
+    page = visitor.page
     visitor.open()
     yield "form"
-    visitor.page.click("label[for=kind-generate]")
+    page.click("label[for=kind-generate]")
     yield "form, new password"
     visitor.open()
     visitor.write("")
-    visitor.send()
+    complained_of(visitor)
     yield "form, nothing written"
     visitor.write("x" * 112_345, "abc")
-    if visitor.page.is_visible("#too-large"):
+    if page.is_visible("#too-large"):
         yield "form, too long to be sent"
-    visitor.send()
+    complained_of(visitor)
     yield "form, too long"
     visitor.write(LONG, "abc")
-    visitor.send()
+    complained_of(visitor)
     yield "form, short passphrase"
-    visitor.page.fill("#passphrase", PASSPHRASE)
+    page.fill("#passphrase", PASSPHRASE)
     visitor.send()
+    page.wait_for_selector("#link")
     yield "result"
-    visitor.page.click(".seal summary")
+    page.click(".seal summary")
+    page.wait_for_selector(".qr")
     yield "result, as a QR code"
     visitor.open()
-    visitor.page.click("label[for=kind-generate]")
+    page.click("label[for=kind-generate]")
     visitor.send()
+    page.wait_for_selector("#link")
     yield "result, new password"
-    visitor.page.reload()
-    yield "result, new password once more"
+    if encrypts(visitor):
+        yield from remembering(visitor)
+        yield from failing(visitor)
+    else:
+        page.reload()
+        yield "result, new password once more"
+
+
+def encrypts(visitor: Visitor) -> bool:
+    """Whether the browser does; else the server."""
+    return "#" in visitor.page.input_value("#link")
+
+
+def complained_of(visitor: Visitor) -> None:
+    visitor.send()
+    visitor.page.wait_for_selector("#summary:visible")
+
+
+def remembering(visitor: Visitor) -> Iterator[str]:
+    page = visitor.page
+    page.check("#remember")
+    yield "result, remembered"
+    visitor.open()
+    page.wait_for_selector("#recent:visible")
+    yield "form, with receipts"
+    page.click("#forget")
+    yield "form, receipts forgotten"
+
+
+def failing(visitor: Visitor) -> Iterator[str]:
+    page = visitor.page
+    held: list[Route] = []
+    visitor.open()
+    visitor.write()
+    page.route("**/api/e2e/create", lambda route: held.append(route))  # noqa: PLW0108
+    visitor.send()
+    page.wait_for_selector("#sending:not(:empty)")
+    until(lambda: held)
+    yield "form, being sent"
+    held[0].abort()
+    page.unroute("**/api/e2e/create")
+    page.wait_for_selector("#summary:visible")
+    yield "form, connection lost"
 
 
 def receipts(visitor: Visitor) -> Iterator[str]:
@@ -133,12 +179,14 @@ def elsewhere(visitor: Visitor) -> Iterator[str]:
     visitor.open()
     visitor.write("x" * 700_000)
     visitor.send()
+    visitor.page.wait_for_selector("#summary:visible, main:not(:has(#share))")
     yield "error, far too long"
     visitor.open()
     visitor.write()
     visitor.page.route("**/*", _as_from_elsewhere)
     visitor.send()
     visitor.page.wait_for_load_state()
+    visitor.page.wait_for_selector("#summary:visible, main:not(:has(#share))")
     visitor.page.unroute("**/*")
     yield "error, from another site"
 

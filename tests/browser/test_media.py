@@ -18,7 +18,7 @@ SHOWN = """() => [...document.querySelectorAll('body *')].filter(
     (each) => each.checkVisibility() && [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim())
 ).map((each) => each.id || each.textContent.trim())"""
 
-EDGES = """() => [...document.querySelectorAll('.button, .seal, .paper, input:not([type=hidden]), select, textarea')].filter(
+EDGES = """() => [...document.querySelectorAll('.button, .seal, .paper, input:not([type=hidden], [type=checkbox]), select, textarea')].filter(
     (each) => each.checkVisibility() && !each.matches('.unseen')
 ).filter((each) => {
     const style = getComputedStyle(each);
@@ -124,7 +124,7 @@ def test_without_the_style_nothing_is_lost(visit: Visit) -> None:
         link = visitor.share()
         visitor.open_link(link)
         visitor.send("#show")
-        assert visitor.page.locator("#secret").text_content() == SECRET
+        assert visitor.page.locator("pre#secret").text_content() == SECRET
 
 
 # After the secret
@@ -269,16 +269,17 @@ def test_the_language_is_switched_without_script_and_cookie_and_stays(visitor: V
     assert visitor.page.get_attribute("html", "lang") == "uk"
     visitor.write()
     visitor.send()
-    assert visitor.heading == "Посилання готове"
+    visitor.arrive("Посилання готове")
     link = visitor.page.input_value("#link")
     assert "lang=" not in link
-    receipt = visitor.page.get_attribute("a.button[href*='/receipt/']", "href")
+    receipt = visitor.page.get_attribute("#receipt", "href")
     assert receipt
     visitor.page.goto(visitor.place.origin + receipt)
     assert visitor.page.get_attribute("html", "lang") == "uk"
+    visitor.arrive("Секрет ще не переглянули")
     visitor.page.click("summary >> nth=0")
     visitor.page.click("details[open] button")
-    assert visitor.heading == "Знищено непрочитаним"
+    visitor.arrive("Знищено непрочитаним")
     visitor.page.click("footer >> text='Приватність'")
     assert visitor.page.get_attribute("html", "lang") == "uk"
     visitor.page.click("text='English'")
@@ -289,7 +290,7 @@ def test_the_language_is_switched_without_script_and_cookie_and_stays(visitor: V
 def test_the_recipient_reads_in_their_own_language(visit: Visit, script: bool) -> None:
     with visit(script=script) as alice, visit(script=script, language="uk") as bob:
         bob.open_link(alice.share())
-        assert bob.heading == "Вам надіслали секрет"
+        bob.arrive("Вам надіслали секрет")
         assert bob.page.get_attribute("html", "lang") == "uk"
 
 

@@ -92,6 +92,10 @@ class Visitor:
     def heading(self) -> str:
         return self.page.inner_text("h1")
 
+    def arrive(self, heading: str) -> None:
+        """At a page of this headline; a script may have to ask for what it says."""
+        self.page.get_by_role("heading", level=1, name=heading, exact=True).wait_for()
+
     @property
     def focused(self) -> str:
         """The id of what has the focus, as soon as anything has it."""

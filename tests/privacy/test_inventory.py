@@ -110,10 +110,10 @@ def test_what_is_about_a_person_has_a_basis_and_the_rest_says_that_it_is_not() -
         assert category.personal is ("GDPR" in category.basis), category.title
 
 
-def test_nobody_has_cookies_or_storage() -> None:
+def test_nobody_has_cookies_and_storage_is_for_one_thing() -> None:
     for field in FIELDS:
         assert "cookie" not in field.name
-    assert names(Place.BROWSER) == {"history"}
+    assert names(Place.BROWSER) == {"history", "receipts"}
 
 
 # Real answers
@@ -170,14 +170,20 @@ def test_the_privacy_page_shows_every_category_and_every_field(visitor: Visitor)
         assert str(escape(sentence)) in text, sentence
 
 
-def test_no_page_or_script_stores_anything_in_the_browser() -> None:
+def test_one_script_stores_something_in_the_browser_under_the_name_that_is_listed() -> None:
+    """What it stores, and that somebody has to ask for it, is seen in tests/browser/test_share.py."""
     folder = Path(inventory.__file__).parent.parent / "static"
     for path in folder.rglob("*.js"):
         found = re.findall(
             r"localStorage|sessionStorage|indexedDB|document\.cookie|caches\.|serviceWorker",
             path.read_text(),
         )
-        assert not found, path
+        if path.name == "recent.js":
+            assert set(found) == {"localStorage"}
+            assert re.findall(r"Item\((\w+)", path.read_text()) == ["NAME"] * 4
+            assert "const NAME = `receipts ${" in path.read_text()
+        else:
+            assert not found, path
 
 
 # Rules

@@ -244,9 +244,24 @@ BROWSER = Category(
     erased=msgid("By your browser"),
 )
 
+REMEMBERED = Category(
+    title=msgid("Receipts that your browser remembers"),
+    personal=True,
+    purpose=msgid("So that you find them again, if you have asked for it; nothing of it is sent"),
+    basis=ASKED,
+    rule=Rule(
+        msgid("Until the receipt ends; removed when the first page is opened for the next time")
+    ),
+    readers=msgid("Whoever uses the same browser; they open no secret"),
+    exported=msgid("On the first page, each as a link"),
+    erased=msgid("At once, all of them, by a button on the first page"),
+)
+
 # What a reader may expect and will not find.
 ABSENT = (
-    msgid("There are no cookies, and pages store nothing in your browser."),
+    msgid(
+        "There are no cookies, and pages store nothing in your browser unless you ask for it with “Remember on this device”."
+    ),
     msgid("Logs hold no address, no browser name, no link and no text of yours."),
     msgid(
         "There are no statistics about people, and nothing is loaded from or sent to another site."
@@ -534,10 +549,17 @@ HEADER_FIELDS = _named(
     },
 )
 
-BROWSER_FIELDS = _named(
-    Place.BROWSER,
-    BROWSER,
-    {"history": msgid("The links you opened; of a secret that is gone they open nothing")},
+BROWSER_FIELDS = (
+    *_named(
+        Place.BROWSER,
+        BROWSER,
+        {"history": msgid("The links you opened; of a secret that is gone they open nothing")},
+    ),
+    *_named(
+        Place.BROWSER,
+        REMEMBERED,
+        {"receipts": msgid("The link of each receipt, when it was made and when it ends")},
+    ),
 )
 
 FIELDS: tuple[Field, ...] = (

@@ -27,11 +27,19 @@ async def test_the_first_page_is_the_form(visitor: Reader) -> None:
 async def test_it_says_that_this_server_sees_the_text_and_never_that_it_cannot(
     visitor: Reader,
 ) -> None:
+    """As it is until the script has run, and without it for good; what the script may say waits in a template."""
     for page in (await visitor.open("/"), await visitor.open(await visitor.link())):
         assert "This server sees the text" in page.text
         assert "sees it in passing" in page.text
-        assert "end-to-end" not in page.answer.text.lower()
-        assert "cannot read it" not in page.answer.text
+        assert "end-to-end" not in page.text.lower()
+        assert "cannot read it" not in page.text
+    home = await visitor.open("/")
+    (warning, _) = home.all("noscript")
+    assert (
+        warning.text.strip() == "Without JavaScript, this server sees your text while you send it."
+    )
+    waiting = next(each for each in home.inert if each.text.endswith("cannot read it"))
+    assert "template" in waiting.inside
 
 
 async def test_sharing_gives_a_link_and_a_receipt(visitor: Reader) -> None:
@@ -310,3 +318,25 @@ async def test_too_large_a_request_is_told_so(visitor: Reader) -> None:
 async def test_a_bare_post_of_the_text_is_enough(visitor: Reader) -> None:
     answer = await visitor.client.post("/", data={"secret": "correct horse"})
     assert answer.status_code == 200
+
+
+async def test_the_form_is_packed_and_what_holds_somebodys_text_is_not(visitor: Reader) -> None:
+    """How well a page packs tells something of what is in it."""
+    packed = {"accept-encoding": "gzip"}
+    form = await visitor.client.get("/", headers=packed)
+    assert form.headers["content-encoding"] == "gzip"
+    plain = await visitor.client.get("/", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert re.sub("[0-9a-f]{32}", "", form.text) == re.sub("[0-9a-f]{32}", "", plain.text)
+    for data in ({"secret": ""}, {"secret": "correct horse"}):
+        answer = await visitor.client.post("/", data=data, headers=packed)
+        assert "content-encoding" not in answer.headers
+
+
+async def test_the_parts_of_the_result_are_there_for_the_script(visitor: Reader) -> None:
+    """One set of markup for both kinds of link: what the page of the one shows, the form of the other has ready."""
+    ready = {each.attributes.get("id") for each in (await visitor.open("/")).inert}
+    made = await visitor.share("", kind="generate", passphrase="correct horse")
+    shown = {each.attributes["id"] for each in made.elements if "id" in each.attributes}
+    assert shown - {"main"} <= ready
+    assert "remember" in ready - shown

@@ -43,7 +43,7 @@ async def test_a_page_says_its_language_and_what_it_depends_on(visitor: Reader) 
     page = await visitor.open("/", language="uk")
     assert page.html.attributes["lang"] == "uk"
     assert page.html.attributes["dir"] == "ltr"
-    assert page.answer.headers["vary"] == "accept-language"
+    assert page.answer.headers["vary"] == "accept-language, accept-encoding"
     assert "set-cookie" not in page.answer.headers
     assert page.title == "Передайте секрет один раз · Onetime"
 

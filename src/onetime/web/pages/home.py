@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import secrets
 from dataclasses import dataclass, replace
@@ -12,10 +13,10 @@ import segno
 from onetime.core.generate import Recipe
 from onetime.core.vault import LONGEST_PASSPHRASE, SHORTEST_PASSPHRASE, Wish
 from onetime.errors import Invalid, OnetimeError, RateLimited, Unavailable
-from onetime.model import State
+from onetime.model import Kind, State
 from onetime.web import errors
 from onetime.web.pages import receipt
-from onetime.web.render import render
+from onetime.web.render import address, render
 
 if TYPE_CHECKING:
     from onetime.core.vault import Terms
@@ -24,6 +25,28 @@ if TYPE_CHECKING:
 
 # Seconds; what the operator does not allow is left out.
 LIFETIMES = (3_600, 4 * 3_600, 86_400, 3 * 86_400, 7 * 86_400, 14 * 86_400, 30 * 86_400)
+
+# What the script may have to say, by the names in home/said.html.
+REASONS = (
+    "empty",
+    "too_large",
+    "malformed",
+    "ttl",
+    "passphrase_too_short",
+    "passphrase_too_long",
+    "passphrase",
+    "length",
+    "full",
+    "rate_limited",
+    "busy",
+    "many",
+    "unreached",
+    "unfit",
+    "refused",
+)
+
+# Seconds that the script may have to say: how long one waits is rounded up to one of them.
+WAITS = (5, 10, 15, 20, 30, 45, 60, 120, 300, 600, 900, 1_800, 3_600)
 
 # Characters of a passphrase that is shown again; whoever sends more has pasted something else.
 LONGEST_SHOWN = 1_000
@@ -70,8 +93,27 @@ class Typed:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What the sender gets: `receipt` is the address of the receipt, `value` a text that was made up just now."""
+
+    link: str
+    qr: str
+    receipt: str
+    stops_at: int
+    has_passphrase: bool
+    is_generated: bool
+    value: str | None
+
+
 async def form(call: Call) -> Answer:
-    return _page(call, Typed())
+    """Packed: nobody has put anything into it whose size could give something away."""
+    answer = _page(call, Typed())
+    answer.headers.append((b"vary", b"accept-encoding"))
+    if "gzip" in call.header("accept-encoding"):
+        answer.headers.append((b"content-encoding", b"gzip"))
+        answer.content = gzip.compress(answer.content, mtime=0)
+    return answer
 
 
 async def share(call: Call) -> Answer:
@@ -120,9 +162,11 @@ def _page(call: Call, typed: Typed, error: OnetimeError | None = None) -> Answer
         error=error,
         field=error.field if isinstance(error, Invalid) else "",
         lifetimes=lifetimes,
+        link=f"{call.base}/secret",
         longest=LONGEST_PASSPHRASE,
-        rule=error.rule if isinstance(error, Invalid) else "",
+        name=_reason(error, wait),
         once=typed.once or secrets.token_hex(16),
+        reasons=REASONS,
         shortest=SHORTEST_PASSPHRASE,
         size_bytes=_size(typed.secret),
         terms=terms,
@@ -130,21 +174,41 @@ def _page(call: Call, typed: Typed, error: OnetimeError | None = None) -> Answer
         typed=shown,
         whole=shown == typed,
         wait=wait,
+        waits=WAITS,
     )
+
+
+def _reason(error: OnetimeError | None, wait: int | None) -> str:
+    """Its name in home/said.html."""
+    match error:
+        case Invalid(field="secret", rule="empty" | "too_large" as rule):
+            return rule
+        case Invalid(field="secret"):
+            return "malformed"
+        case Invalid(field="passphrase", rule="too_short" | "too_long" as rule):
+            return f"passphrase_{rule}"
+        case Invalid(field=field):
+            return field
+        case OnetimeError(code="full"):
+            return "full"
+        case OnetimeError(code="rate_limited") if wait:
+            return "rate_limited"
+    return "busy" if wait else "many"
 
 
 def _result(call: Call, concealed: Concealed) -> Answer:
     link = f"{call.base}/secret/{concealed.secret_key}"
     code = segno.make(link, error="m", micro=False)
-    return render(
-        call,
-        "home/result.html",
-        switch=None,
+    made = Made(
         link=link,
         qr=code.svg_data_uri(border=3, dark="#07221c", light="#fff", omitsize=True),
-        receipt=concealed.receipt,
+        receipt=address(call, f"/receipt/{concealed.receipt.receipt_key}"),
+        stops_at=concealed.receipt.secret_expires_at,
+        has_passphrase=concealed.receipt.has_passphrase,
+        is_generated=concealed.receipt.kind is Kind.GENERATED,
         value=concealed.value,
     )
+    return render(call, "home/result.html", switch=None, made=made)
 
 
 def _size(text: str) -> int:
