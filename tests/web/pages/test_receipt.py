@@ -144,3 +144,23 @@ async def test_an_unknown_receipt_has_its_own_page(visitor: Reader) -> None:
         page = Page(answer)
         assert page.status == 404
         assert "There is no receipt here" in page.text
+
+
+# Of what its sender has encrypted
+
+
+async def test_the_page_of_such_a_receipt_knows_nothing_of_it(
+    visitor: Reader, clock: Clock
+) -> None:
+    first = await visitor.client.get("/receipt")
+    clock.now += 86_400
+    pages = {(await visitor.client.get(path)).content for path in ("/receipt", "/receipt?a=b")}
+    assert pages == {first.content}
+    assert first.headers["cache-control"] == "no-store"
+
+
+async def test_without_script_it_says_what_is_needed(visitor: Reader) -> None:
+    page = await visitor.open("/receipt")
+    assert page.all("h1")[0].text == "This receipt needs JavaScript"
+    assert "onetime status" in page.text
+    assert page.forms == []

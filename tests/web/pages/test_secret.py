@@ -1,13 +1,19 @@
 """What the recipient meets."""
 
 import base64
+import re
 from pathlib import Path
 
+import httpx2
 import pytest
 
-from onetime import errors
+from onetime import errors, i18n
 from onetime.core.vault import Vault
 from tests.web.pages.reading import Clock, Page, Reader, reader
+from tests.web.pages.test_markup import NO_LEAK
+from tests.web.pages.test_static import imported, used
+
+MOST_BYTES = 40_000  # of the page of a link with everything, on the wire
 
 
 async def test_before_the_button_the_recipient_reads_what_this_is(tmp_path: Path) -> None:
@@ -233,3 +239,90 @@ async def test_old_short_links_lead_here(visitor: Reader) -> None:
     assert answer.headers["location"] == f"/secret/{key}"
     answer = await visitor.client.get("/l/other.example%0d%0a%22?lang=uk")
     assert answer.headers["location"] == "/secret/other.example%0D%0A%22?lang=uk"
+
+
+# What its sender has encrypted: one page for all, and the script does the rest
+
+
+async def test_the_page_of_a_link_knows_nothing_of_it(visitor: Reader, clock: Clock) -> None:
+    """The same whatever is asked, and whenever; a preview has nothing to show."""
+    first = await visitor.client.get("/secret")
+    clock.now += 86_400
+    pages = {
+        (await visitor.client.get(path)).content for path in ("/secret", "/secret/", "/secret?a=b")
+    }
+    assert pages == {first.content}
+    assert first.headers["cache-control"] == "no-store"
+    assert (await visitor.client.head("/secret")).status_code == 200
+    assert (await visitor.client.post("/secret")).status_code == 405
+
+
+async def test_without_script_the_page_of_a_link_says_what_is_needed(visitor: Reader) -> None:
+    page = await visitor.open("/secret")
+    assert page.all("h1")[0].text == "This link needs JavaScript"
+    assert page.all("h1")[0].inside[-2:] == ("noscript", "section")
+    for words in ("Nothing has been opened.", "onetime reveal", "this server cannot"):
+        assert words in page.text, words
+    assert page.forms == []
+
+
+@pytest.mark.parametrize("path", ["/secret", "/receipt"])
+async def test_it_is_packed_for_whoever_takes_it(visitor: Reader, path: str) -> None:
+    plain = await visitor.client.get(path, headers={"accept-encoding": "identity"})
+    packed = await visitor.client.get(path, headers={"accept-encoding": "br, gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == plain.content
+    assert int(packed.headers["content-length"]) < len(plain.content) / 3
+    for answer in (plain, packed):
+        assert answer.headers["vary"] == "accept-language, accept-encoding"
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+@pytest.mark.parametrize("path", ["/secret", "/receipt"])
+async def test_all_that_opens_a_link_is_light(visitor: Reader, path: str, language: str) -> None:
+    packed = {"accept-encoding": "gzip"}
+    page = await visitor.client.get(f"{path}?lang={language}", headers=packed)
+    sizes = {path: int(page.headers["content-length"])}
+    addresses: set[str] = set()
+    for address in used(page.text):
+        await imported(visitor, address, addresses)
+    for address in addresses:
+        answer = await visitor.client.get(address, headers=packed)
+        sizes[address] = int(answer.headers["content-length"])
+    assert any(each.endswith("js/crypto/envelope.js") for each in sizes)
+    assert sum(sizes.values()) < MOST_BYTES, sizes
+
+
+@pytest.mark.parametrize("path", ["/secret", "/receipt"])
+async def test_each_state_is_a_page_of_its_own(tmp_path: Path, path: str) -> None:
+    """One headline, ids once, every reference with its end, every control with a name and guarded, no form that is sent."""
+    async with reader(tmp_path, operator_contact="a@b.example") as visitor:
+        text = (await visitor.client.get(path)).text
+    states = re.findall(
+        r'<template id="at-(\w+)" data-title="(.+?)".*?>\n(.*?)\n</template>', text, re.DOTALL
+    )
+    assert len(states) >= 10
+    assert len({name for name, _, _ in states}) == len(states)
+    beside = re.sub(r'<template id="at-.*?\n</template>', "", text, flags=re.DOTALL)
+    shared = set(re.findall(r'<template id="([\w-]+)"', beside))
+    for name, _, markup in states:
+        elements = Page(httpx2.Response(200, text=f"<template>{markup}</template>")).inert
+        (headline,) = [each for each in elements if each.tag == "h1"]
+        ids = [each.attributes["id"] for each in elements if "id" in each.attributes]
+        assert headline.attributes["tabindex"] == "-1", name
+        assert len(ids) == len(set(ids)), name
+        assert not shared & set(ids), name
+        labels = {each.attributes.get("for") for each in elements if each.tag == "label"}
+        for element in elements:
+            assert "autofocus" not in element.attributes, name
+            for attribute in ("for", "aria-describedby", "aria-labelledby", "aria-controls"):
+                for target in element.attributes.get(attribute, "").split():
+                    assert target in ids, (name, attribute, target)
+            if element.tag in {"input", "textarea"}:
+                assert element.attributes["id"] in labels, name
+            if element.tag in {"input", "textarea", "pre"}:
+                assert element.attributes.items() >= NO_LEAK.items(), name
+            if element.tag == "form":
+                # Were there no script after all, nothing that was typed would leave the page.
+                assert element.attributes["method"] == "dialog", name
