@@ -84,8 +84,9 @@ def test_nothing_moves_for_whoever_does_not_want_it(visit: Visit, place: Place) 
 # Weight and speed
 
 
-def test_the_first_page_with_everything_is_light(visit: Visit) -> None:
-    with visit() as visitor:
+@pytest.mark.parametrize("language", ["en", "uk"])
+def test_the_first_page_with_everything_is_light(language: str, visit: Visit) -> None:
+    with visit(language=language) as visitor:
         session = visitor.context.new_cdp_session(visitor.page)
         session.send("Network.enable")
         sizes: list[float] = []

@@ -148,6 +148,13 @@ BODIES = {
     "/api/v1/receipt/{key}/burn": {"continue": "true"},
     "/api/v1/private/{key}/burn": {"continue": "true"},
     "/api/v1/metadata/{key}/burn": {"continue": "true"},
+    "/api/e2e/create": {"secret_id": "A" * 43},
+    "/api/e2e/look": {"link_proof": "A" * 43},
+    "/api/e2e/reveal": {"link_proof": "A" * 43, "open_proof": "A" * 43, "claim": "A" * 22},
+    "/api/e2e/settle": {"link_proof": "A" * 43, "claim": "A" * 22},
+    "/api/e2e/burn": {"link_proof": "A" * 43, "open_proof": "A" * 43},
+    "/api/e2e/receipt": {"secret_id": "A" * 43, "receipt_proof": "A" * 43},
+    "/api/e2e/receipt/burn": {"secret_id": "A" * 43, "receipt_proof": "A" * 43},
 }
 TAKING = sorted({path for methods, path, _ in ROUTES if "POST" in methods.split()})
 HARMLESS = re.compile(r"/api/v1/\w+/(recent|\{key\})")

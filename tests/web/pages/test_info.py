@@ -10,7 +10,8 @@ from tests.web.pages.reading import Clock, Reader, reader
 async def test_about_says_what_the_server_sees(visitor: Reader) -> None:
     page = await visitor.open("/info/about")
     assert page.status == 200
-    assert "It sees your text for a moment" in page.text
+    assert "Of your text nothing, where your browser runs JavaScript" in page.text
+    assert "Without JavaScript this server sees the text for a moment" in page.text
     assert "/info/privacy" in page.links()
 
 
