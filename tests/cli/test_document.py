@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +22,7 @@ import pytest
 
 from onetime.cli import output, terminal
 from tests import needs
-from tests.cli.running import ONETIME, Server, environ, serving
+from tests.cli.running import ONETIME, Server, environ
 
 DOCUMENT = (needs.ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 HERE = "https://secrets.example/"
@@ -112,12 +111,6 @@ def plain(server: str) -> dict[str, str]:
     """The environment of a person who has set nothing but the server."""
     languages = dict.fromkeys(("LANGUAGE", "LC_MESSAGES", "LANG"), "")
     return environ({"ONETIME_SERVER": server, "LC_ALL": "C.UTF-8", "NO_COLOR": ""}) | languages
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("document"), {"ONETIME_LIMITS": "off"}) as server:
-        yield server
 
 
 def test_the_commands_do_what_the_document_shows(server: Server, tmp_path: Path) -> None:

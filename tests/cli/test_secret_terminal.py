@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.person import CLAIM, RECEIPT, Person
-from tests.cli.running import Server, serving
-from tests.client.cutting import Line, cutting
+from tests.client.cutting import Line
 
 LINK = re.compile(r"https?://\S+/secret\S+")
 ESCAPE = "\x1b"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("terminal"), {"ONETIME_LIMITS": "off"}) as server:
-        yield server
-
-
-@pytest.fixture
-def line(server: Server) -> Iterator[Line]:
-    with cutting(server.address) as line:
-        yield line
-
-
-@pytest.fixture
-def person(line: Line, tmp_path: Path) -> Person:
-    return Person(line.address, tmp_path)
 
 
 def found(pattern: re.Pattern[str], text: str) -> str:
@@ -145,8 +126,8 @@ def test_what_is_claimed_asks_for_no_passphrase(person: Person) -> None:
 
 
 @pytest.mark.parametrize("at", ["Secret", "Passphrase", "The same"])
-def test_ctrl_c_at_a_question_sends_nothing(person: Person, line: Line, at: str) -> None:
-    with person.at_terminal("share", "--passphrase") as terminal:
+def test_ctrl_c_at_a_question_sends_nothing(cut: Person, line: Line, at: str) -> None:
+    with cut.at_terminal("share", "--passphrase") as terminal:
         for question in ("Secret", "Passphrase", "The same"):
             terminal.expect(question)
             if question == at:
@@ -159,18 +140,18 @@ def test_ctrl_c_at_a_question_sends_nothing(person: Person, line: Line, at: str)
     assert line.requests == []
 
 
-def test_ctrl_c_at_a_passphrase_claims_nothing(person: Person, line: Line) -> None:
-    link, receipt = person.share_both(b"text", passphrase="battery staple")
-    with person.at_terminal("reveal", link) as terminal:
+def test_ctrl_c_at_a_passphrase_claims_nothing(cut: Person, line: Line) -> None:
+    link, receipt = cut.share_both(b"text", passphrase="battery staple")
+    with cut.at_terminal("reveal", link) as terminal:
         terminal.expect("Passphrase")
         terminal.interrupt()
         assert terminal.end() == 130
     assert line.sent("reveal") == []
-    assert person.state(receipt) == "new: nobody has opened it"
+    assert cut.state(receipt) == "new: nobody has opened it"
 
 
-def test_nothing_typed_is_nothing_to_share(person: Person, line: Line) -> None:
-    with person.at_terminal("share") as terminal:
+def test_nothing_typed_is_nothing_to_share(cut: Person, line: Line) -> None:
+    with cut.at_terminal("share") as terminal:
         terminal.expect("Secret")
         terminal.type("")
         terminal.expect("onetime: there is nothing to share")
