@@ -30,7 +30,8 @@ there is nothing to settle, and a lost answer is a lost secret.
 *The network.* Errors of it and answers of 502 to 504 are followed by another try, with the same id and the same claim, so
 that no try does anything twice. Plain http is refused but to this machine. Redirects are never followed. Proxies
 (HTTPS_PROXY, ALL_PROXY, NO_PROXY) and certificates (SSL_CERT_FILE, SSL_CERT_DIR) are taken from the environment, as httpx2
-does; this machine is always asked directly. No key and no proof is in an address, in an error or in a `repr`.
+does; this machine is always asked directly. No key and no proof is in an error or a `repr`, and none of an
+end-to-end secret in an address.
 
 *Errors* are those of `onetime.errors`. Beside those that the server gives, Unreachable: it did not answer, whatever was
 tried; Foreign: what answers there is no Onetime server.
@@ -81,6 +82,8 @@ _PAGE = re.compile(
     r"(?P<base>.*/)(?P<noun>secret|l|receipt|private|metadata)(?:/(?P<key>[0-9A-Za-z]+))?/?"
 )
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
+# A name of labels that DNS has room for, an IPv4 address, or an IPv6 one.
+_HOST = re.compile(r"(?=.{1,253}\Z)[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-f]*:[0-9a-f:.]*", re.ASCII)
 # What chat programs and sentences put around a link; none of it can be part of one.
 _WRAPPING = " \t\r\n<>()[]{}\"'`«»“”‘’.,;:!?"
 
@@ -728,7 +731,7 @@ def _split(address: str, name: str) -> Any:
         or "@" in parts.netloc
         or port == 0
         or not re.fullmatch(r"[!-~]+", address)
-        or not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-f:.]+", parts.hostname)
+        or not _HOST.fullmatch(parts.hostname)
         or not _PATH.fullmatch(parts.path)
         or {".", ".."} & set(parts.path.split("/"))
     ):

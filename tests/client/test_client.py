@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
@@ -211,6 +212,15 @@ def test_seal_and_create_are_share(client: Client) -> None:
         client.create(sealed)
 
 
+def test_one_client_serves_several_threads(client: Client) -> None:
+    def there_and_back(number: int) -> str:
+        return client.reveal(client.share(f"text {number}").link).text
+
+    with ThreadPoolExecutor(8) as threads:
+        came = list(threads.map(there_and_back, range(40)))
+    assert came == [f"text {number}" for number in range(40)]
+
+
 def test_one_body_tells_nothing_of_its_content(client: Client) -> None:
     sealed = client.seal("correct horse", passphrase="battery staple")
     assert b"correct horse" not in sealed.body
@@ -344,6 +354,10 @@ def test_links_of_every_kind(path: str, *, is_receipt: bool, is_sealed: bool) ->
         f"https://secrets.example\n/secret#{KEY}",
         f"https://secrets.exаmple/secret#{KEY}",
         f"javascript:alert(1)//secret#{KEY}",
+        f"https://{'a' * 64}.example/secret#{KEY}",
+        f"https://{'a.' * 127}example/secret#{KEY}",
+        f"https://a..example/secret#{KEY}",
+        f"https://.example/secret#{KEY}",
     ],
 )
 def test_what_is_no_link(text: str) -> None:
