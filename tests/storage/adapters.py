@@ -17,7 +17,9 @@ from typing import Any
 from onetime.model import Kind
 from onetime.storage.port import NewSecret, VaultStore
 from onetime.storage.vault import eraser
+from onetime.storage.vault.postgres import PostgresVault
 from onetime.storage.vault.sqlite import SqliteVault
+from tests.storage import postgres
 
 # When every test begins: any instant will do, but not one at which differences could hide.
 START = 1_700_000_000
@@ -167,17 +169,52 @@ def sqlite_parts(address: str, secret_id: bytes) -> list[bytes]:
     return [slots[start : start + eraser.KEY_BYTES], body]
 
 
+async def sqlite_address(folder: Path) -> str:
+    return str(folder / "vault.db")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPostgres:
+    kind: type[PostgresVault] = PostgresVault
+
+    async def __call__(
+        self,
+        address: str,
+        clock: Callable[[], float],
+        *,
+        faults: Faults | None = None,
+        **options: Any,
+    ) -> VaultStore:
+        options.setdefault("connect", postgres.connecting(clock, faults))
+        # On a busy machine a test may wait longer than a visitor should.
+        options.setdefault("patience", 20)
+        return await self.kind.open(address, clock=clock, **options)
+
+
+async def postgres_address(folder: Path) -> str:
+    return await postgres.empty_vault()
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """`parts`: all that the files hold of a living secret's content; nothing for a store without files."""
+    """`parts`: all that the files hold of a living secret's content; nothing for a store without files. `address` makes an
+    empty store, and may use a folder for it. `needs` is a name of tests.needs.
+    """
 
     name: str
     open: Opener
     files: Callable[[str], Iterable[Path]]
     parts: Callable[[str, bytes], list[bytes]]
+    address: Callable[[Path], Awaitable[str]] = sqlite_address
+    needs: str = ""
 
 
-ADAPTERS = (Adapter("sqlite", OpenSqlite(), sqlite_files, sqlite_parts),)
+ADAPTERS = (
+    Adapter("sqlite", OpenSqlite(), sqlite_files, sqlite_parts),
+    Adapter(
+        "postgres", OpenPostgres(), postgres.files, postgres.parts, postgres_address, "postgres"
+    ),
+)
 
 
 @dataclass(slots=True)

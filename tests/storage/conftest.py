@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from onetime.storage.port import VaultStore
+from tests import needs
 from tests.storage.adapters import ADAPTERS, Adapter, Clock, Place
 from tests.storage.races import Crew
 
@@ -19,6 +20,8 @@ def clock() -> Clock:
 @pytest.fixture(params=ADAPTERS, ids=lambda adapter: adapter.name)
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     found: Adapter = request.param
+    if found.needs:
+        needs.need(found.needs)
     return found
 
 
@@ -26,7 +29,7 @@ def adapter(request: pytest.FixtureRequest) -> Adapter:
 async def place(adapter: Adapter, tmp_path: Path) -> AsyncIterator[Place]:
     folder = tmp_path / "vault"
     folder.mkdir()
-    place = Place(adapter, str(folder / "vault.db"))
+    place = Place(adapter, await adapter.address(folder))
     yield place
     await place.close()
 
