@@ -56,6 +56,26 @@ T = TypeVar("T", bound=Callable[..., Any])
 class Verb(click.Command):
     """Its errors are sentences in the reader's language; `--run` takes the rest of the line, `--passphrase=…` is refused."""
 
+    # What is too much is looked at below: click would print it, and it may be a secret.
+    allow_extra_args = True
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """click's own mistakes, in our words."""
+        try:
+            return super().make_context(*args, **extra)
+        except click.NoSuchOption as error:
+            near = "".join(f"; {each}?" for each in (error.possibilities or ())[:1])
+            message = _("there is no option %(name)s") % {"name": error.option_name} + near
+        except click.BadOptionUsage as error:
+            message = _("%(name)s takes a value, or none: see --help") % {"name": error.option_name}
+        except click.MissingParameter as error:
+            name = error.param.make_metavar(error.ctx) if error.param and error.ctx else ""
+            message = _("%(name)s is missing") % {"name": name}
+        except click.BadParameter as error:
+            name = error.param.opts[0] if error.param else ""
+            message = _("%(name)s takes a number") % {"name": name}
+        raise click.UsageError(message)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if "--run" in args and any(each.name == "run" for each in self.params):
             at = args.index("--run")
@@ -79,7 +99,10 @@ class Verb(click.Command):
                         " give --passphrase alone to be asked for it, or --passphrase-fd"
                     )
                 )
-        return super().parse_args(ctx, kept)
+        left = super().parse_args(ctx, kept)
+        if left:
+            raise click.UsageError(_("too many arguments: see --help"))
+        return left
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -179,5 +179,6 @@ def ask_unseen(prompt: str) -> str:
     """One line that is not shown while it is typed; at the terminal, never from standard input."""
     try:
         return getpass.getpass(prompt)
-    except EOFError:
+    except (EOFError, KeyboardInterrupt):
+        end_line()
         raise click.Abort from None
