@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from onetime.errors import Misconfigured
-from onetime.settings import FOREIGN, PREFIX, Sensitive, Settings
+from onetime.settings import FOREIGN, GUEST_CALLS, PREFIX, Sensitive, Settings
 
 KEY = hashlib.sha256(b"a root key").hexdigest()
 
@@ -57,6 +57,16 @@ GOOD = [
     ("METRICS", "on", True),
     ("REVEAL_WINDOW", "0", 0),
 ]
+    ("GUEST_API", "on", GUEST_CALLS),
+    ("GUEST_API", "off", ()),
+    ("GUEST_API", "", ()),
+    ("GUEST_API", "burn, reveal,", ("reveal", "burn")),
+    ("CORS_ORIGINS", "", ()),
+    (
+        "CORS_ORIGINS",
+        "https://App.Example:443, http://127.0.0.1:8080/,https://app.example",
+        ("https://app.example", "http://127.0.0.1:8080"),
+    ),
 
 BAD = [
     ("HOST", "example.org", "must be an IPv4 or IPv6 address"),
@@ -65,6 +75,11 @@ BAD = [
     ("HOST", "127.0.0.1:3000", "must be an IPv4 or IPv6 address"),
     ("HOST", "unix:onetime.sock", "unix:/absolute/path"),
     ("PORT", "", "must be a whole number"),
+    ("GUEST_API", "yes", "must be on, off, or some of conceal,generate"),
+    ("GUEST_API", "reveal,read", "must be on, off, or some of conceal,generate"),
+    ("CORS_ORIGINS", "*", "must look like https://"),
+    ("CORS_ORIGINS", "null", "must look like https://"),
+    ("CORS_ORIGINS", "https://app.example/page", "without a path"),
     ("PORT", "http", "must be a whole number"),
     ("PORT", "-1", "must be a whole number"),
     ("PORT", "3e3", "must be a whole number"),

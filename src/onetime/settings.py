@@ -29,6 +29,11 @@ FOREIGN = frozenset({"ONETIME_CUSTID", "ONETIME_APIKEY", "ONETIME_SERVER"})
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
+# What a caller of the compatible APIs may do without an account.
+GUEST_CALLS = ("conceal", "generate", "show", "reveal", "receipt", "burn")
+
+POSTGRES = frozenset({"postgresql", "postgres"})
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -147,6 +152,28 @@ def _contact(text: str) -> str:
     if text and not re.fullmatch(r"(mailto:)?[^\s@<>]+@[^\s@<>]+|https://[!-~]+", _line(text)):
         raise ValueError("must be an e-mail address or an https URL")
     return text
+def _guest_calls(text: str) -> tuple[str, ...]:
+    if text in {"on", "off"}:
+        return GUEST_CALLS if text == "on" else ()
+    named = {part.strip() for part in text.split(",") if part.strip()}
+    if not named <= set(GUEST_CALLS):
+        raise ValueError(f"must be on, off, or some of {','.join(GUEST_CALLS)}")
+    return tuple(each for each in GUEST_CALLS if each in named)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    """Each as browsers write it in `Origin`."""
+    origins = []
+    for part in text.split(","):
+        if not part.strip():
+            continue
+        url = _url(part.strip()).removesuffix("/")
+        if url.count("/") > 2:
+            raise ValueError("must be origins such as https://app.example, without a path")
+        origins.append(url)
+    return tuple(dict.fromkeys(origins))
+
+
 
 
 def knob(
@@ -259,6 +286,16 @@ class Settings:
             raise Misconfigured(
                 "ONETIME_ANONYMOUS_MAX_TTL must lie between ONETIME_MIN_TTL and ONETIME_MAX_TTL"
             )
+    guest_api: tuple[str, ...] = knob(
+        GUEST_CALLS,
+        _guest_calls,
+        "What callers without an account may do by API v1, v2 and v3; `on`: all, `off`: nothing. Pages are not concerned.",
+    )
+    cors_origins: tuple[str, ...] = knob(
+        (),
+        _origins,
+        "Other sites whose scripts may call the API, as origins separated by commas; never with credentials.",
+    )
 
     @cached_property
     def origin(self) -> str:

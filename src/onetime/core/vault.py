@@ -112,10 +112,8 @@ class Vault:
             NotFound: it repeats, by `once`, a create whose receipt has expired.
             RateLimited, Full, Unavailable.
         """
-        plaintext = self._plaintext(text)
         self._check_passphrase(wish.passphrase)
-        if not plaintext:
-            raise Invalid("secret", "There is nothing to share", rule="empty")
+        plaintext = self._plaintext(text)
         return await self._put(plaintext, Kind.CONCEALED, wish, caller, plaintext)
 
     async def generate(
@@ -132,13 +130,16 @@ class Vault:
 
     async def peek(self, secret_key: str) -> Peek:
         """Look without consuming. Raises NotFound."""
+        return _peeked(await self._find(secret_key))
+
+    async def check(self, secret_key: str, *, passphrase: str, caller: Caller = GUEST) -> Peek:
+        """Whether the passphrase is right, where there is one, and nothing else: an attempt is debited as in `reveal`, and given
+        back. Raises as `reveal`.
+        """
         stored = await self._find(secret_key)
-        return Peek(
-            has_passphrase=stored.has_passphrase,
-            created_at=stored.created_at,
-            expires_at=stored.expires_at,
-            now=stored.now,
-        )
+        _, debits = await self._prove(stored, secret_key, passphrase, caller)
+        await self._give_back(stored, debits)
+        return _peeked(stored)
 
     async def reveal(self, secret_key: str, *, passphrase: str = "", caller: Caller = GUEST) -> str:
         """Give up the secret, to one caller, once.
@@ -151,20 +152,27 @@ class Vault:
             NotFound: never was, or is no longer.
             WrongPassphrase, RateLimited, Undecryptable, Unavailable: it stays.
         """
+        value, _ = await self.reveal_whole(secret_key, passphrase=passphrase, caller=caller)
+        return value
+
+    async def reveal_whole(
+        self, secret_key: str, *, passphrase: str = "", caller: Caller = GUEST
+    ) -> tuple[str, Peek]:
+        """As `reveal`, and what a look would have told just before."""
         await self._limits.count("reveal", caller)
         if not passphrase:
             # Most secrets have none, and the current root key sealed them: a guess that saves them a look.
             key, proof = self._plain_proof(secret_key)
             taken = await self._store.take(ids.secret_id(secret_key), proof=proof)
             if taken is not None:
-                return _open(taken, key)
+                return _open(taken, key), _peeked(taken)
         stored = await self._find(secret_key)
         key, debits = await self._prove(stored, secret_key, passphrase, caller)
         taken = await self._store.take(stored.secret_id, refund=debits)
         if taken is None:
             await self._give_back(stored, debits)
             raise NotFound
-        return _open(taken, key)
+        return _open(taken, key), _peeked(taken)
 
     async def burn(self, secret_key: str, *, passphrase: str = "", caller: Caller = GUEST) -> None:
         """Destroy it unread, as the holder of the link. Raises as `reveal`."""
@@ -246,6 +254,8 @@ class Vault:
     # The way in
 
     def _plaintext(self, text: str) -> bytes:
+        if not text:
+            raise Invalid("secret", "There is nothing to share", rule="empty")
         try:
             plaintext = text.encode()
         except UnicodeEncodeError:
@@ -439,6 +449,15 @@ def _can_be_passphrase(text: str) -> bool:
         return bool(normal(text))
     except Invalid:
         return False
+
+
+def _peeked(stored: StoredSecret) -> Peek:
+    return Peek(
+        has_passphrase=stored.has_passphrase,
+        created_at=stored.created_at,
+        expires_at=stored.expires_at,
+        now=stored.now,
+    )
 
 
 def _open(stored: StoredSecret, key: bytes) -> str:

@@ -120,6 +120,7 @@ class Web:
         self._origin = app.settings.origin
         self._base_path = app.settings.base_path
         self._origins: dict[tuple[str, bytes, str], str] = {}
+        self._cors_origins = app.settings.cors_origins
         self._has_warned = False
         self._ids: list[str] = []
 
@@ -147,6 +148,8 @@ class Web:
             answer = await self._answer(call, scope)
         except Gone:
             return
+        if self._cors_origins and call.method != "OPTIONS":
+            answer.headers.extend(self._cors(call))
         await self._send(call, answer, scope, send)
         seconds = perf_counter() - started
         self._app.log.request(
@@ -195,10 +198,17 @@ class Web:
         call.route, handlers, call.values = found
         method = "GET" if call.method == "HEAD" else call.method
         if method == "OPTIONS":
-            return Answer(204, b"", headers=[(b"allow", _allowed(handlers))])
+            allowed = _allowed(handlers)
+            asks = b"access-control-request-method" in call.headers
+            cors = self._cors(call, allowed if asks else b"")
+            return Answer(204, b"", headers=[(b"allow", allowed), *cors])
         if method not in handlers:
             return _plain(call, 405, [(b"allow", _allowed(handlers))])
-        if method in UNSAFE and security.is_cross_origin(call.headers, call.origin):
+        if (
+            method in UNSAFE
+            and security.is_cross_origin(call.headers, call.origin)
+            and not (_is_api(call.path) and security.is_allowed(call.headers, self._cors_origins))
+        ):
             return _plain(call, 403)
         trusted = self._app.settings.trusted_proxies
         if not trusted and b"x-forwarded-for" in call.headers:
@@ -239,6 +249,11 @@ class Web:
         content = answer.content
         head = self._whole_head % (call.request_id.encode(), answer.content_type, len(content))
         return bool(extension["send"](scope, answer.status, head, content))
+
+    def _cors(self, call: Call, methods: bytes = b"") -> Headers:
+        if not _is_api(call.path):
+            return []
+        return security.cors(call.headers, self._cors_origins, methods)
 
     def _request_id(self, given: bytes | None) -> str:
         if given is not None and _REQUEST_ID.fullmatch(given):

@@ -19,7 +19,8 @@ from onetime.errors import Invalid
 MOST_FIELDS = 200
 # Of a header of the multipart format. Its parser takes time that grows with the square of their number.
 MOST_OPTIONS = 32
-_NAME = re.compile(r"([^\[\]]+)(?:\[([^\[\]]*)\])?")
+_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\]){1,2})")
+_PART = re.compile(r"\[([^\[\]]*)\]")
 
 
 def parse(content: bytes, content_type: str) -> dict[str, Any]:
@@ -139,22 +140,31 @@ class _Parts:
 
 
 def _put(fields: dict[str, Any], name: str, value: str) -> None:
-    """`a=x`, `a[]=x` and `a[b]=x`, one level deep; of a repeated scalar the last wins."""
+    """`a=x`, `a[]=x` and `a[b]=x`, two levels deep; of a repeated scalar the last wins."""
     match = _NAME.fullmatch(name) if "[" in name else None
-    if match is None or match[2] is None:
+    if match is None:
         fields[name] = value
         return
-    outer, inner = match[1], match[2]
-    if inner:
-        group = fields.get(outer)
-        if not isinstance(group, dict):
-            group = fields[outer] = {}
-        group[inner] = value
+    *outer, last = match[1], *_PART.findall(match[2])
+    if "" in outer:
+        fields[name] = value
+        return
+    *groups, innermost = outer
+    group = fields
+    for each in groups:
+        group = _within(group, each, {})
+    if last:
+        _within(group, innermost, {})[last] = value
     else:
-        many = fields.get(outer)
-        if not isinstance(many, list):
-            many = fields[outer] = []
-        many.append(value)
+        _within(group, innermost, []).append(value)
+
+
+def _within(fields: dict[str, Any], name: str, empty: Any) -> Any:
+    """The map or list of this name; what else was there gives way to an empty one."""
+    found = fields.get(name)
+    if not isinstance(found, type(empty)):
+        found = fields[name] = empty
+    return found
 
 
 def _words(quoted: bytes) -> str:

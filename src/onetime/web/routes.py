@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onetime.web import ops
-from onetime.web.api import e2e, openapi, v1
+from onetime.web.api import e2e, openapi, record, v1, v2, v3
 from onetime.web.pages import home, info, receipt, secret, static
 
 if TYPE_CHECKING:
@@ -38,6 +38,57 @@ V1: list[Route] = [
     ("POST", "/api/v1/metadata/{key}/burn", v1.burn),
 ]
 
+V2: list[Route] = [
+    ("POST", "/api/v2/secret/conceal", v2.conceal),
+    ("POST", "/api/v2/secret/generate", v2.generate),
+    ("POST", "/api/v2/secret/status", v2.states),
+    ("GET", "/api/v2/secret/{key}", record.show),
+    ("POST", "/api/v2/secret/{key}/reveal", record.reveal),
+    ("GET", "/api/v2/secret/{key}/status", v2.state),
+    ("GET", "/api/v2/receipt/recent", v2.needs_account),
+    ("GET", "/api/v2/receipt/{key}", v2.receipt),
+    ("PATCH", "/api/v2/receipt/{key}", v2.memo),
+    ("POST", "/api/v2/receipt/{key}/burn", v2.burn),
+    # The receipt's earlier name.
+    ("GET", "/api/v2/private/recent", v2.needs_account),
+    ("GET", "/api/v2/private/{key}", v2.receipt),
+    ("PATCH", "/api/v2/private/{key}", v2.memo),
+    ("POST", "/api/v2/private/{key}/burn", v2.burn),
+    # Whatever credentials come with these are not looked at.
+    ("POST", "/api/v2/guest/secret/conceal", v2.conceal),
+    ("POST", "/api/v2/guest/secret/generate", v2.generate),
+    ("GET", "/api/v2/guest/secret/{key}", record.show),
+    ("POST", "/api/v2/guest/secret/{key}/reveal", record.reveal),
+    ("GET", "/api/v2/guest/receipt/{key}", v2.receipt),
+    ("POST", "/api/v2/guest/receipt/{key}/burn", v2.burn),
+    ("GET", "/api/v2/status", v2.status),
+    ("GET", "/api/v2/version", v2.needs_account),
+    ("GET", "/api/v2/supported-locales", v2.locales),
+]
+
+V3: list[Route] = [
+    ("POST", "/api/v3/secret/conceal", v3.needs_session),
+    ("POST", "/api/v3/secret/generate", v3.needs_session),
+    ("POST", "/api/v3/secret/status", record.states),
+    ("GET", "/api/v3/secret/{key}", v3.needs_session),
+    ("POST", "/api/v3/secret/{key}/reveal", v3.needs_session),
+    ("GET", "/api/v3/secret/{key}/status", record.state),
+    ("GET", "/api/v3/receipt/recent", v3.needs_session),
+    ("GET PATCH", "/api/v3/receipt/{key}", v3.needs_session),
+    ("POST", "/api/v3/receipt/{key}/burn", v3.needs_session),
+    ("POST", "/api/v3/guest/secret/conceal", v3.conceal),
+    ("POST", "/api/v3/guest/secret/generate", v3.generate),
+    ("GET", "/api/v3/guest/secret/{key}", record.show),
+    ("POST", "/api/v3/guest/secret/{key}/reveal", record.reveal),
+    ("GET", "/api/v3/guest/receipt/{key}", v3.receipt),
+    ("POST", "/api/v3/guest/receipt/{key}/burn", v3.burn),
+    ("POST", "/api/v3/guest/receipts", v3.receipts),
+    ("POST", "/api/v3/feedback", v3.feedback),
+    ("GET", "/api/v3/status", v3.status),
+    ("GET", "/api/v3/version", v3.needs_session),
+    ("GET", "/api/v3/supported-locales", v3.locales),
+]
+
 E2E: list[Route] = [
     ("GET", "/api/e2e/terms", e2e.terms),
     ("POST", "/api/e2e/create", e2e.create),
@@ -49,7 +100,7 @@ E2E: list[Route] = [
     ("POST", "/api/e2e/receipt/burn", e2e.burn_by_receipt),
 ]
 
-DESCRIPTION: list[Route] = [("GET", "/api/openapi.json", openapi.of([*V1, *E2E]))]
+DESCRIPTION: list[Route] = [("GET", "/api/openapi.json", openapi.of([*V1, *V2, *V3, *E2E]))]
 
 PAGES: list[Route] = [
     ("GET", "/", home.form),
@@ -83,4 +134,4 @@ OPERATIONS: list[Route] = [
     ("GET", "/metrics", ops.metrics),
 ]
 
-ROUTES = [*V1, *E2E, *DESCRIPTION, *PAGES, *OPERATIONS]
+ROUTES = [*V1, *V2, *V3, *E2E, *DESCRIPTION, *PAGES, *OPERATIONS]

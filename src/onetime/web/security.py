@@ -5,6 +5,9 @@ http to another host name than loopback) `Origin`. A page of another site can th
 through a visitor's browser. A request that says neither, or `Origin: null`, comes from a program or from a page without an
 origin; it has no authority but the key it carries.
 
+The API, and nothing else, may be called by scripts of the sites in ONETIME_CORS_ORIGINS, as by anybody: without credentials, so
+that a visitor lends them nothing.
+
 Source: the algorithm of Go 1.25's http.CrossOriginProtection, with `null` decided as above.
 """
 
@@ -77,6 +80,41 @@ def headers(settings: Settings) -> Headers:
     if settings.base_url.startswith("https:"):
         return [*_ALWAYS, (b"strict-transport-security", b"max-age=31536000")]
     return list(_ALWAYS)
+
+
+# What a script of another site may send and read, where its origin is in ONETIME_CORS_ORIGINS. Credentials are not among it.
+_CORS_SENT = (
+    b"content-type, idempotency-key, onetime-secret-id, onetime-open-hash, onetime-receipt-hash, "
+    b"onetime-passphrase, onetime-ttl"
+)
+_CORS_READ = (
+    b"onetime-now, onetime-window-ends-at, retry-after, x-ots-intended-status, x-request-id"
+)
+
+
+def cors(headers: Mapping[bytes, bytes], origins: tuple[str, ...], methods: bytes = b"") -> Headers:
+    """What an answer of the API says to the browser of a visitor of another site; nothing, where its origin is not one of
+    `origins`. With `methods` it answers the browser's question of what may be sent.
+
+    Source: the Fetch standard, "CORS protocol". No `Access-Control-Allow-Credentials`, ever.
+    """
+    if not is_allowed(headers, origins):
+        return []
+    made = [(b"access-control-allow-origin", headers[b"origin"]), (b"vary", b"Origin")]
+    if not methods:
+        return [*made, (b"access-control-expose-headers", _CORS_READ)]
+    return [
+        *made,
+        (b"access-control-allow-methods", methods),
+        (b"access-control-allow-headers", _CORS_SENT),
+        (b"access-control-max-age", b"600"),
+    ]
+
+
+def is_allowed(headers: Mapping[bytes, bytes], origins: tuple[str, ...]) -> bool:
+    """Whether the request says that it comes from one of these; for the API alone."""
+    stated = headers.get(b"origin")
+    return bool(origins) and stated is not None and stated.decode("latin-1") in origins
 
 
 def is_cross_origin(headers: Mapping[bytes, bytes], origin: str) -> bool:

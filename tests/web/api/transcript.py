@@ -28,7 +28,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ JSON = "application/json; charset=utf-8"
 
 # What a client may act upon, beside the status and the body.
 TOLD = ("x-ots-intended-status", "retry-after", "location", "www-authenticate")
+
+PARSERS = {each.name: each.metadata["parse"] for each in fields(Settings)}
 
 KEY = r"[0-9a-z]{31}"
 TIMES = re.compile(r"<(.)\*(\d+)>")
@@ -100,7 +102,7 @@ def parse(text: str, name: str = "") -> Transcript:
     for number, mark, block in _blocks(text):
         if mark == ":":
             key, _, value = block[0].partition(" ")
-            made.settings[key] = int(value) if value.isdigit() else value
+            made.settings[key] = PARSERS[key](value)
         elif mark == "+":
             seconds += int(block[0])
         elif mark == "*":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from onetime.web.api import e2e, v1
+from onetime.web.api import e2e, trouble, v1
 from onetime.web.http import Answer, json_answer
 
 if TYPE_CHECKING:
@@ -28,17 +28,28 @@ class ErrorWords(Struct):
 
 def on_error(call: Call, error: OnetimeError) -> Answer:
     """A rule's refusal in the words of the dialect."""
-    return e2e.on_error(error) if _is_e2e(call) else v1.on_error(call, error)
+    match _dialect(call):
+        case "e2e":
+            return e2e.on_error(error)
+        case "v2" | "v3":
+            return trouble.on_error(call, error)
+        case _:
+            return v1.on_error(call, error)
 
 
 def plain(call: Call, status: int) -> Answer:
-    """JSON for what is not routed, not ours or not foreseen. Below v1 another method is not found either (reference 0.2)."""
-    if _is_e2e(call):
-        return e2e.plain(status)
-    if status == 405:
-        status = 404
-    return json_answer(ErrorWords(WORDS[status]), status=status)
+    """JSON for what is not routed, not ours or not foreseen. In v1 another method is not found either (reference 0.2)."""
+    match _dialect(call):
+        case "e2e":
+            return e2e.plain(status)
+        case "v1" | "":
+            if status == 405:
+                status = 404
+            return json_answer(ErrorWords(WORDS[status]), status=status)
+        case _:
+            return trouble.plain(status)
 
 
-def _is_e2e(call: Call) -> bool:
-    return call.path == "/api/e2e" or call.path.startswith("/api/e2e/")
+def _dialect(call: Call) -> str:
+    """What stands behind /api/."""
+    return call.path.removeprefix("/api").removeprefix("/").partition("/")[0]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from onetime import __version__
 from onetime.model import Created, EnvelopeReceipt, Look, Settled
-from onetime.web.api import ErrorWords, e2e, v1
+from onetime.web.api import ErrorWords, e2e, record, trouble, v1, v2, v3
 from onetime.web.http import OCTETS, Answer, Call, json_answer
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ OCTET_STREAM = OCTETS.decode("ascii")
 ANYTHING: dict[str, Any] = {"schema": {}}
 REF = "#/components/schemas/{name}"
 
-# What v1 takes. Its handlers read these as leniently as its clients need, and so not by the structs.
+# What v1, v2 and v3 take. Their handlers read these as leniently as clients need, and so not by the structs.
 
 Text = str | int
 Number = int | str
@@ -62,6 +62,35 @@ class PassphraseFields(Struct, kw_only=True):
     passphrase: Text | UnsetType | None = UNSET
 
 
+class ConcealBody(Struct, kw_only=True):
+    secret: ShareFields
+
+
+class GenerateBody(Struct, kw_only=True):
+    secret: GenerateFields | UnsetType = UNSET
+
+
+class ContinueBody(PassphraseFields, kw_only=True, rename={"goes_on": "continue"}):
+    """Without `continue` nothing is given up or destroyed."""
+
+    goes_on: bool | Literal["true"] | UnsetType = UNSET
+
+
+class IdentifiersBody(Struct, kw_only=True):
+    """Keys in a list, or in a text with commas."""
+
+    identifiers: list[str] | str | UnsetType = UNSET
+
+
+class MemoBody(Struct, kw_only=True):
+    memo: str | UnsetType = UNSET
+
+
+class FeedbackBody(Struct, kw_only=True):
+    msg: str
+    tz: str | UnsetType = UNSET
+
+
 class StatusQuery(Struct, kw_only=True):
     locale: str | UnsetType = UNSET
 
@@ -77,8 +106,8 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """`answers` beside those of its dialect. `headers` are those that begin with Onetime-; `body` is JSON and in v1 also a form,
-    for a POST; None: there is none.
+    """`answers` beside those of its dialect. `headers` are those that begin with Onetime-; `body` is JSON, and a form as well
+    where it is not of a strict kind; None: there is none. `is_create`: of the compatible APIs, so it may be repeated.
     """
 
     does: str
@@ -87,6 +116,7 @@ class Operation:
     is_octets: bool = False
     headers: type[Struct] = e2e.NoHeaders
     query: type[Struct] = e2e.NoHeaders
+    is_create: bool = False
 
 
 WAIT = {"Retry-After": "Seconds after which it may work"}
@@ -96,8 +126,45 @@ def _refused(because: str, headers: dict[str, str] | None = None) -> Said:
     return Said(because=because, kinds=(e2e.Refusal,), headers=headers or {})
 
 
+_SHARED_ALWAYS = {
+    400: Said(
+        because="Malformed JSON or multipart, not UTF-8, or not HTTP",
+        kinds=(trouble.Trouble, e2e.Refusal),
+    ),
+    401: Said(
+        because="There are credentials, or what is asked for needs an account: there are none yet",
+        kinds=(trouble.AuthTrouble, trouble.Trouble),
+    ),
+    403: Said(
+        because="The operator lets nobody do this without an account, or the link is to have another domain; or the request comes "
+        "from a page of another site",
+        kinds=(trouble.Trouble,),
+    ),
+    404: Said(because="Never was, or is no longer; or no such path", kinds=(trouble.Trouble,)),
+    421: Said(
+        because="The request names a host that is not this service", kinds=(trouble.Trouble,)
+    ),
+    431: _refused("Request line and headers are too long"),
+    503: Said(
+        because="No room for a new secret, or the store does not answer; nothing is lost",
+        kinds=(trouble.Trouble, e2e.Refusal),
+        headers=WAIT,
+    ),
+}
+_SHARED_POST = {
+    413: Said(because="The body is larger than any secret needs", kinds=(trouble.Trouble,)),
+    422: Said(because="What is sent is not accepted; `field` says where", kinds=(trouble.Trouble,)),
+    429: Said(
+        because="Too many requests from one network, or wrong passphrases at one secret",
+        kinds=(trouble.Trouble,),
+        headers=WAIT,
+    ),
+}
+
 # By dialect: in every answer, and to whatever may change something.
 ALWAYS = {
+    "v2": _SHARED_ALWAYS,
+    "v3": _SHARED_ALWAYS,
     "e2e": {
         400: _refused("`invalid`: the request is not as described here; `field` says where"),
         421: _refused("`unknown_host`: the request names a host that is not this service"),
@@ -127,6 +194,8 @@ ALWAYS = {
     },
 }
 POST = {
+    "v2": _SHARED_POST,
+    "v3": _SHARED_POST,
     "e2e": {
         403: _refused("`cross_origin`: the request comes from a page of another site"),
         413: _refused("`too_large`: the body has more than `limit_bytes`"),
@@ -150,32 +219,9 @@ LIMITED = _refused(
     WAIT,
 )
 
-V1_ALWAYS = {
-    400: Said(
-        because="Malformed JSON or multipart, not UTF-8, or not HTTP",
-        kinds=(v1.MessageWords, ErrorWords, e2e.Refusal),
-    ),
-    404: Said(
-        because="Nearly every refusal; X-OTS-Intended-Status holds the honest status",
-        kinds=(v1.UnknownWords, v1.MessageWords, ErrorWords),
-    ),
-    421: Said(because="The request names a host that is not this service", kinds=(ErrorWords,)),
-    431: _refused("Request line and headers are too long"),
-    503: Said(
-        because="No room for a new secret, or the store does not answer",
-        kinds=(v1.MessageWords, e2e.Refusal),
-        headers=WAIT,
-    ),
-}
-V1_POST = {
-    **V1_ALWAYS,
-    403: Said(because="The request comes from a page of another site", kinds=(ErrorWords,)),
-    413: Said(because="The body is larger than any secret needs", kinds=(v1.MessageWords,)),
-}
 
-
-def _v1(does: str, kind: type[Struct] | None = None, **request: Any) -> Operation:
-    answers = {} if kind is None else {200: Said(because="Done", kinds=(kind,))}
+def _done(does: str, *kinds: type[Struct], **request: Any) -> Operation:
+    answers = {200: Said(because="Done", kinds=kinds)} if kinds else {}
     return Operation(does=does, answers=answers, **request)
 
 
@@ -240,16 +286,64 @@ OPERATIONS: dict[Handler, Operation] = {
             409: CLAIMED,
         },
     ),
-    v1.status: _v1("The state of the service", v1.StatusWords, query=StatusQuery),
-    v1.needs_account: _v1("Needs an account: refused"),
-    v1.share: _v1("Take a secret in", v1.ReceiptWords, body=ShareFields),
-    v1.generate: _v1(
-        "Make a secret up, take it in and show it", v1.ReceiptWords, body=GenerateFields
+    v1.status: _done("The state of the service", v1.StatusWords, query=StatusQuery),
+    v1.needs_account: _done("Needs an account: refused"),
+    v1.share: _done("Take a secret in", v1.ReceiptWords, body=ShareFields, is_create=True),
+    v1.generate: _done(
+        "Make a secret up, take it in and show it",
+        v1.ReceiptWords,
+        body=GenerateFields,
+        is_create=True,
     ),
-    v1.reveal: _v1("Give a secret up, once", v1.ValueWords, body=PassphraseFields),
-    v1.receipt: _v1("What became of it", v1.ReceiptWords),
-    v1.burn: _v1("Destroy it unread", v1.BurnWords, body=PassphraseFields),
-    v1.post_recent: _v1("No key: refused"),
+    v1.reveal: _done("Give a secret up, once", v1.ValueWords, body=PassphraseFields),
+    v1.receipt: _done("What became of it", v1.ReceiptWords),
+    v1.burn: _done("Destroy it unread", v1.BurnWords, body=PassphraseFields),
+    v1.post_recent: _done("No key: refused"),
+    record.show: _done(
+        "What the holder of the link may know; consumes nothing", record.SecretAnswer
+    ),
+    record.reveal: _done("Give a secret up, once", record.SecretAnswer, body=ContinueBody),
+    **dict.fromkeys(
+        (v2.state, record.state),
+        _done("Whether a secret is there", record.StateAnswer, record.NoStateAnswer),
+    ),
+    **dict.fromkeys(
+        (v2.states, record.states),
+        _done("Which of these secrets are there", record.SecretsAnswer, body=IdentifiersBody),
+    ),
+    v2.memo: _done("Needs an account: refused", body=MemoBody),
+    v2.needs_account: _done("Needs an account: refused"),
+    v3.needs_session: _done("Needs an account: refused"),
+    v3.receipts: _done("What became of these", record.ReceiptsAnswer, body=IdentifiersBody),
+    v3.feedback: _done("Refused: it would reach nobody", body=FeedbackBody),
+}
+for _module in (v2, v3):
+    OPERATIONS |= {
+        _module.conceal: _done(
+            "Take a secret in", record.CreatedAnswer, body=ConcealBody, is_create=True
+        ),
+        _module.generate: _done(
+            "Make a secret up, take it in and show it",
+            record.CreatedAnswer,
+            body=GenerateBody,
+            is_create=True,
+        ),
+        _module.receipt: _done("What became of it", record.ReceiptAnswer),
+        _module.burn: _done("Destroy it unread", record.BurnedAnswer, body=ContinueBody),
+        _module.status: _done("The state of the service", record.ServiceAnswer, query=StatusQuery),
+        _module.locales: _done(
+            "The languages of the service", record.LocalesAnswer, query=StatusQuery
+        ),
+    }
+
+# draft-ietf-httpapi-idempotency-key-header
+ONCE: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "At least 128 random bits, such as 32 hex digits: the same create with the same key is answered as the first, "
+    "for 24 hours",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{32,64}$"},
 }
 
 
@@ -290,7 +384,7 @@ def document(routes: Sequence[tuple[str, str, Handler]]) -> dict[str, Any]:
 
 def _answers(method: str, path: str, operation: Operation) -> dict[int, Said]:
     dialect = path.split("/")[2]
-    unsafe = POST[dialect] if method == "POST" else {}
+    unsafe = POST[dialect] if method in {"POST", "PATCH"} else {}
     return dict(sorted({**ALWAYS[dialect], **unsafe, **operation.answers}.items()))
 
 
@@ -309,6 +403,7 @@ def _operation(
             ),
             *_parameters("header", operation.headers),
             *_parameters("query", operation.query),
+            *([ONCE] if operation.is_create else []),
         ],
         "responses": {str(status): _response(said) for status, said in answers.items()},
     }

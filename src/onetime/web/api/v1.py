@@ -8,16 +8,15 @@ There are no accounts yet. Whoever sends an Authorization header wants to be som
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from msgspec import UNSET, Struct, UnsetType
 
 from onetime import i18n
-from onetime.core.generate import DEFAULT_LENGTH, MOST_LENGTH, Recipe
-from onetime.core.vault import LONGEST_PASSPHRASE, SHORTEST_PASSPHRASE, Wish
+from onetime.core.generate import MOST_LENGTH
+from onetime.core.vault import LONGEST_PASSPHRASE, SHORTEST_PASSPHRASE
 from onetime.errors import (
+    Disabled,
     Invalid,
     NotFound,
     OnetimeError,
@@ -28,10 +27,12 @@ from onetime.errors import (
     WrongPassphrase,
 )
 from onetime.model import State
+from onetime.web.api import gate, wish
 from onetime.web.errors import retry_after
 from onetime.web.http import Answer, json_answer
 
 if TYPE_CHECKING:
+    from onetime.core.vault import Wish
     from onetime.model import Receipt
     from onetime.web.http import Call, Headers
 
@@ -52,20 +53,13 @@ UNEXPECTED = "An unexpected error occurred :["
 UNSTORABLE = "Unable to process your request at this time"
 TRY_AGAIN = "Service temporarily unavailable. Please try again shortly."
 
+ONCE_TEXT = "Idempotency-Key must hold at least 128 random bits, such as 32 hex digits"
+
 PASSPHRASE_TEXTS = {
     "too_short": f"Passphrase must be at least {SHORTEST_PASSPHRASE} characters long",
     "too_long": f"Passphrase must be no more than {LONGEST_PASSPHRASE} characters long",
     "unassigned": "Passphrase contains characters that Unicode has not assigned",
 }
-
-# What a text means as a number: its leading digits (Ruby's String#to_i, which the contract was written in).
-_LEADING_DIGITS = re.compile(r"\s*([+-]?[0-9]+(?:_[0-9]+)*)", re.ASCII)
-# More than any limit, and short enough to be a number quickly.
-_MOST_DIGITS = 18
-
-_DOMAIN = re.compile(r"(?=.{1,253}\Z)(?:(?!-)[\w-]{1,63}(?<!-)\.)+(?!-)[^\W\d_][\w-]{0,61}[^\W_]")
-
-_OFF = frozenset({"false", "0", "no", "off"})
 
 
 class ReceiptWords(Struct, kw_only=True):
@@ -140,41 +134,43 @@ async def needs_account(_call: Call) -> Answer:
 
 
 async def share(call: Call) -> Answer:
-    _only_guests(call)
+    _only_guests(call, "conceal")
     given = await call.parameters()
-    text = _text(given, "secret")
+    text = wish.text(given, "secret")
     vault = call.app.vault
     _check_size(call, text)
     refusal = _needs_account(call, given)
     if refusal is not None:
         return refusal
-    concealed = await vault.conceal(text, _wish(given), caller=call.caller)
+    concealed = await vault.conceal(text, _wish(call, given), caller=call.caller)
     return json_answer(_receipt(call, concealed.receipt))
 
 
 async def generate(call: Call) -> Answer:
-    _only_guests(call)
+    _only_guests(call, "generate")
     given = await call.parameters()
     refusal = _needs_account(call, given)
     if refusal is not None:
         return refusal
-    concealed = await call.app.vault.generate(_recipe(given), _wish(given), caller=call.caller)
+    concealed = await call.app.vault.generate(
+        wish.recipe(given), _wish(call, given), caller=call.caller
+    )
     return json_answer(_receipt(call, concealed.receipt, value=concealed.value))
 
 
 async def reveal(call: Call) -> Answer:
     """`continue` needs not be sent: this route is never called by accident."""
-    key = _key(call)
+    key = _key(call, "reveal")
     given = await call.parameters()
     value = await call.app.vault.reveal(
-        key, passphrase=_text(given, "passphrase"), caller=call.caller
+        key, passphrase=wish.text(given, "passphrase"), caller=call.caller
     )
     return json_answer(ValueWords(value, key, call.base))
 
 
 async def receipt(call: Call) -> Answer:
     """GET looks. POST looks too, and hands over a generated value that nobody has seen on the receipt yet."""
-    key = _key(call)
+    key = _key(call, "receipt")
     vault = call.app.vault
     if call.method != "POST":
         return json_answer(_receipt(call, await vault.receipt(key)))
@@ -184,9 +180,9 @@ async def receipt(call: Call) -> Answer:
 
 
 async def burn(call: Call) -> Answer:
-    key = _key(call)
+    key = _key(call, "burn")
     given = await call.parameters()
-    passphrase = _text(given, "passphrase")
+    passphrase = wish.text(given, "passphrase")
     vault = call.app.vault
     before = await vault.receipt(key)
     after = await vault.burn_by_receipt(key, passphrase=passphrase, caller=call.caller)
@@ -203,13 +199,15 @@ async def post_recent(call: Call) -> Answer:
 # Reading its words
 
 
-def _only_guests(call: Call) -> None:
+def _only_guests(call: Call, what: str = "") -> None:
     if b"authorization" in call.headers:
         raise Unauthenticated("There are no accounts yet")
+    if what:
+        gate.check(call, what)
 
 
-def _key(call: Call) -> str:
-    _only_guests(call)
+def _key(call: Call, what: str) -> str:
+    _only_guests(call, what)
     key = call.values["key"]
     if not _can_be_key(key):
         raise NotFound
@@ -220,68 +218,8 @@ def _can_be_key(key: str) -> bool:
     return key.isascii() and key.isalnum() and key not in ROUTE_WORDS
 
 
-def _text(given: dict[str, Any], name: str) -> str:
-    """Text; absent and null are empty. A whole number is its digits: `{"passphrase": 1234}` means what it looks like.
-
-    Raises:
-        Invalid: anything else, which has more than one spelling as text.
-    """
-    value = given.get(name)
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_MOST_DIGITS:
-        return str(value)
-    raise Invalid(name, "This must be text", rule="wrong_type")
-
-
-def _number(given: dict[str, Any], name: str) -> int | None:
-    """As lenient as the contract: the leading digits of a text, 0 without any; None when absent, null or empty.
-
-    Raises:
-        Invalid: neither text nor number.
-    """
-    value = given.get(name)
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        if value.isascii() and value.isdigit():  # what clients send; the rest is tolerance
-            return int(value[:_MOST_DIGITS])
-        found = _LEADING_DIGITS.match(value)
-        return int(found[1].replace("_", "")[:_MOST_DIGITS]) if found else 0
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value)
-    raise Invalid(name, "This must be a number", rule="wrong_type")
-
-
-def _wish(given: dict[str, Any]) -> Wish:
-    """A lifetime of 0 is the default: clients send it when their user has said nothing."""
-    return Wish(
-        ttl=_number(given, "ttl") or None, passphrase=_text(given, "passphrase"), clamp=True
-    )
-
-
-def _recipe(given: dict[str, Any]) -> Recipe:
-    sets = given.get("character_sets") or {}
-    if not isinstance(sets, dict):
-        raise Invalid("character_sets", "This must be an object", rule="wrong_type")
-    length = _number(given, "length")
-    return Recipe(
-        length=DEFAULT_LENGTH if length is None else length,
-        uppercase=_is_on(sets, "uppercase"),
-        lowercase=_is_on(sets, "lowercase"),
-        numbers=_is_on(sets, "numbers"),
-        symbols=_is_on(sets, "symbols"),
-        exclude_ambiguous=_is_on(sets, "exclude_ambiguous"),
-    )
-
-
-def _is_on(sets: dict[str, Any], name: str) -> bool:
-    value = sets.get(name)
-    if isinstance(value, str):
-        return value.strip().lower() not in _OFF
-    return value is None or bool(value)
+def _wish(call: Call, given: dict[str, Any]) -> Wish:
+    return wish.of(call, given, default_for_zero=True)
 
 
 def _check_size(call: Call, text: str) -> None:
@@ -292,21 +230,13 @@ def _check_size(call: Call, text: str) -> None:
 
 
 def _needs_account(call: Call, given: dict[str, Any]) -> Answer | None:
-    """Mail to a recipient does, and so does a domain other than this one. What is no domain name at all is not looked at."""
-    if _says_something(given.get("recipient")) or _says_something(given.get("recipient[]")):
+    """Mail to a recipient does, and so does a domain other than this one."""
+    if wish.has_recipient(given):
         return _refuse("An account is required to send emails.")
-    domain = given.get("share_domain")
-    if domain and isinstance(domain, str):
-        domain = domain.strip().lower()
-        if _DOMAIN.fullmatch(domain) and domain != urlsplit(call.origin).hostname:
-            return _refuse(f"You do not have permission to use domain: {domain}")
+    domain = wish.foreign_domain(call, given)
+    if domain is not None:
+        return _refuse(f"You do not have permission to use domain: {domain}")
     return None
-
-
-def _says_something(value: Any) -> bool:
-    """One level deep: a list in a list is something, too."""
-    many = value if isinstance(value, list) else [value]
-    return any(each.strip() if isinstance(each, str) else each for each in many)
 
 
 # Answering in the same words
@@ -365,7 +295,7 @@ def on_error(call: Call, error: OnetimeError) -> Answer:
             return _unknown(call)
         case NotFound() | WrongPassphrase():
             return _unknown(call)
-        case Unauthenticated():
+        case Unauthenticated() | Disabled():
             return _refuse("Not authorized", intended=b"401")
         case RateLimited(budget="create" | "reveal"):
             return _refuse("Rate limit exceeded. Please try again later.", waits)
@@ -402,6 +332,8 @@ def _invalid(error: Invalid) -> Answer:
             )
         case Invalid(field="ttl" | "length" | "character_sets"):
             return _refuse(UNEXPECTED)
+        case Invalid(field="idempotency_key"):
+            return _refuse(ONCE_TEXT)
         case Invalid(field="passphrase") if error.rule in PASSPHRASE_TEXTS:
             return _refuse(PASSPHRASE_TEXTS[error.rule])
         case _:
