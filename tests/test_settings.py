@@ -56,7 +56,6 @@ GOOD = [
     ("MIN_TTL", "1", 1),
     ("METRICS", "on", True),
     ("REVEAL_WINDOW", "0", 0),
-]
     ("GUEST_API", "on", GUEST_CALLS),
     ("GUEST_API", "off", ()),
     ("GUEST_API", "", ()),
@@ -67,6 +66,7 @@ GOOD = [
         "https://App.Example:443, http://127.0.0.1:8080/,https://app.example",
         ("https://app.example", "http://127.0.0.1:8080"),
     ),
+]
 
 BAD = [
     ("HOST", "example.org", "must be an IPv4 or IPv6 address"),
@@ -74,12 +74,12 @@ BAD = [
     ("HOST", "https://onetimesecret.com/api", "must be an IPv4 or IPv6 address"),
     ("HOST", "127.0.0.1:3000", "must be an IPv4 or IPv6 address"),
     ("HOST", "unix:onetime.sock", "unix:/absolute/path"),
-    ("PORT", "", "must be a whole number"),
     ("GUEST_API", "yes", "must be on, off, or some of conceal,generate"),
     ("GUEST_API", "reveal,read", "must be on, off, or some of conceal,generate"),
     ("CORS_ORIGINS", "*", "must look like https://"),
     ("CORS_ORIGINS", "null", "must look like https://"),
     ("CORS_ORIGINS", "https://app.example/page", "without a path"),
+    ("PORT", "", "must be a whole number"),
     ("PORT", "http", "must be a whole number"),
     ("PORT", "-1", "must be a whole number"),
     ("PORT", "3e3", "must be a whole number"),

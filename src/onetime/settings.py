@@ -141,17 +141,6 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise ValueError("must be addresses or networks such as 10.0.0.0/8") from None
 
 
-def _line(text: str) -> str:
-    # Cc: control characters; Cs: what the environment held that is not UTF-8.
-    if len(text) > 200 or any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
-        raise ValueError("must be one line of at most 200 characters")
-    return text
-
-
-def _contact(text: str) -> str:
-    if text and not re.fullmatch(r"(mailto:)?[^\s@<>]+@[^\s@<>]+|https://[!-~]+", _line(text)):
-        raise ValueError("must be an e-mail address or an https URL")
-    return text
 def _guest_calls(text: str) -> tuple[str, ...]:
     if text in {"on", "off"}:
         return GUEST_CALLS if text == "on" else ()
@@ -174,6 +163,17 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(origins))
 
 
+def _line(text: str) -> str:
+    # Cc: control characters; Cs: what the environment held that is not UTF-8.
+    if len(text) > 200 or any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
+        raise ValueError("must be one line of at most 200 characters")
+    return text
+
+
+def _contact(text: str) -> str:
+    if text and not re.fullmatch(r"(mailto:)?[^\s@<>]+@[^\s@<>]+|https://[!-~]+", _line(text)):
+        raise ValueError("must be an e-mail address or an https URL")
+    return text
 
 
 def knob(
@@ -273,6 +273,16 @@ class Settings:
         least=0,
         most=3600,
     )
+    guest_api: tuple[str, ...] = knob(
+        GUEST_CALLS,
+        _guest_calls,
+        "What callers without an account may do by API v1, v2 and v3; `on`: all, `off`: nothing. Pages are not concerned.",
+    )
+    cors_origins: tuple[str, ...] = knob(
+        (),
+        _origins,
+        "Other sites whose scripts may call the API, as origins separated by commas; never with credentials.",
+    )
     metrics: bool = knob(
         False, _switch, "Serve /metrics, to callers on loopback. It counts and names no one."
     )
@@ -286,16 +296,6 @@ class Settings:
             raise Misconfigured(
                 "ONETIME_ANONYMOUS_MAX_TTL must lie between ONETIME_MIN_TTL and ONETIME_MAX_TTL"
             )
-    guest_api: tuple[str, ...] = knob(
-        GUEST_CALLS,
-        _guest_calls,
-        "What callers without an account may do by API v1, v2 and v3; `on`: all, `off`: nothing. Pages are not concerned.",
-    )
-    cors_origins: tuple[str, ...] = knob(
-        (),
-        _origins,
-        "Other sites whose scripts may call the API, as origins separated by commas; never with credentials.",
-    )
 
     @cached_property
     def origin(self) -> str:
