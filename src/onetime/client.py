@@ -680,7 +680,8 @@ class Client:
                 if pause is None:
                     return got._replace(is_repeat=is_repeat)
             elif pause is None or got.is_final or (got.was_sent and not is_repeatable):
-                raise Unreachable(host, got.reason)
+                arrived = is_repeat or got.was_sent
+                raise Unreachable(host, got.reason, may_have_arrived=arrived)
             is_repeat = is_repeat or isinstance(got, _Answer) or got.was_sent
             time.sleep(pause)
         raise AssertionError("the last try answers or raises")

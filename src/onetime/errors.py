@@ -136,14 +136,15 @@ class Full(Unavailable):
 
 
 class Unreachable(Unavailable):
-    """`server` is its host, `reason` a few English words."""
+    """`server` is its host, `reason` a few English words. `may_have_arrived`: it may have done what it was asked for."""
 
     code = "unreachable"
 
-    def __init__(self, server: str, reason: str) -> None:
+    def __init__(self, server: str, reason: str, *, may_have_arrived: bool = True) -> None:
         super().__init__(f"{server} did not answer: {reason}")
         self.server = server
         self.reason = reason
+        self.may_have_arrived = may_have_arrived
 
 
 class Foreign(Unavailable):

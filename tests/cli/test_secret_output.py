@@ -240,6 +240,27 @@ def test_a_line_that_stays_cut(cut: Person, line: Line) -> None:
     assert cut.run("reveal", link, "--claim", said.claim).out == b"text"
 
 
+def test_what_was_changed_on_the_way_can_be_fetched_again(cut: Person, line: Line) -> None:
+    link, receipt = cut.share_both(b"text")
+    line.cut("reveal", "changed")
+    said = cut.run("reveal", link)
+    assert (said.code, said.out) == (74, b"")
+    assert "what came is not what was shared" in said.err
+    assert cut.state(receipt) == "opened; its arrival is not confirmed yet"
+    assert cut.run("reveal", link, "--claim", said.claim).out == b"text"
+
+
+def test_what_was_not_sent_is_not_there(person: Person, line: Line) -> None:
+    """Nobody listens at all: there is nothing to come back for, and nothing to destroy."""
+    link = person.share(b"text").replace(person.server, "http://127.0.0.1:1/")
+    for words in (("share", "--server", "http://127.0.0.1:1"), ("reveal", link)):
+        said = person.run(*words, given=b"text")
+        assert (said.code, said.err) == (
+            75,
+            "onetime: 127.0.0.1:1 did not answer: Connection refused\n",
+        )
+
+
 def test_what_cannot_be_settled_is_there_all_the_same(cut: Person, line: Line) -> None:
     link = cut.share(b"text")
     line.cut("settle", "before", times=5)

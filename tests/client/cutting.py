@@ -24,7 +24,8 @@ PATIENCE_SECONDS = 60.0
 
 # before: closed without passing it on. lost: passed on, and closed without the answer. middle: after half of the answer.
 # held: passed on, and the answer kept back until it is let go or the client gives up. swallowed: not even passed on.
-How = Literal["before", "lost", "middle", "held", "swallowed"]
+# changed: the last byte of the answer is another.
+How = Literal["before", "lost", "middle", "held", "swallowed", "changed"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ def handler(line: Line, tls: ssl.SSLContext | None) -> type[socketserver.BaseReq
             if how == "held":
                 line.keep(connection)
                 connection.sendall(answer)
+            elif how == "changed":
+                connection.sendall(answer[:-1] + bytes([answer[-1] ^ 1]))
             elif how == "middle":
                 connection.sendall(answer[: len(answer) // 2])
             elif how is None:

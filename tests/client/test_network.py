@@ -143,6 +143,7 @@ def test_in_the_end_it_gives_up_and_the_claim_comes_back(line: Line) -> None:
         with pytest.raises(errors.Unreachable) as lost:
             client.reveal(shared.link, claim=claim)
         assert lost.value.reason == "the connection was cut"
+        assert lost.value.may_have_arrived
         assert client.receipt(shared.receipt_link).state == "claimed"
         assert client.reveal(shared.link, claim=claim).text == "text"
 
@@ -179,6 +180,7 @@ def test_nobody_listens() -> None:
         client.terms()
     assert refused.value.server == f"127.0.0.1:{port}"
     assert refused.value.reason == "Connection refused"
+    assert not refused.value.may_have_arrived
 
 
 def test_a_server_that_says_nothing() -> None:

@@ -542,10 +542,13 @@ def _burn_unprinted(client: Client, shared: Shared, passphrase: str) -> None:
 
 
 def _share_sealed(client: Client, content: bytes | str, ttl: int | None, passphrase: str) -> Shared:
+    # First, so that below nothing else can go wrong than the sharing itself.
+    client.terms()
     try:
         return client.share(content, ttl=ttl, passphrase=passphrase, sealed=True)
-    except (KeyboardInterrupt, errors.Unreachable):
-        warn(_("it may be there all the same; nobody has its link, and it expires by itself"))
+    except (KeyboardInterrupt, errors.Unavailable) as error:
+        if _may_have_arrived(error):
+            warn(_("it may be there all the same; nobody has its link, and it expires by itself"))
         raise
 
 
@@ -554,9 +557,20 @@ def _create(client: Client, sealed: Envelope, *, insecure_http: bool) -> Shared:
         return client.create(sealed)
     except KeyboardInterrupt:
         _withdraw(client.server, sealed, insecure_http=insecure_http)
-    except errors.Unreachable:
-        _may_be_there(sealed.receipt_link)
+    except errors.Unavailable as error:
+        if _may_have_arrived(error):
+            _may_be_there(sealed.receipt_link)
         raise
+
+
+def _may_have_arrived(error: BaseException) -> bool:
+    """Whether the server may have done what it was asked for, although it did not say so."""
+    match error:
+        case errors.Unreachable():
+            return error.may_have_arrived
+        case errors.Full():
+            return False
+    return True
 
 
 def _withdraw(server: str, sealed: Envelope, *, insecure_http: bool) -> NoReturn:
@@ -711,7 +725,9 @@ def _pass_on(
     passphrase = _passphrase(client, link, asking, has_claim=has_claim)
     try:
         revealed = _reveal(client, link, claim, passphrase, asking)
-    except (KeyboardInterrupt, errors.Unreachable):
+    except (KeyboardInterrupt, errors.Unavailable, errors.Undecryptable) as error:
+        if not _may_have_arrived(error):
+            raise
         if claim:
             warn(
                 _("the secret may have been opened; to come back, add: --claim %(claim)s")
