@@ -25,9 +25,14 @@ from onetime.storage.vault.sqlite import SqliteVault
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
     from onetime.settings import Settings
-    from onetime.storage.port import VaultStore
+    from onetime.storage.port import KeyUse, VaultStore
+
+
+# Between the clock of a process and that of its store.
+CLOCK_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,11 @@ class App:
     envelopes: Envelopes
     metrics: Metrics
     log: Log
+
+    @property
+    def is_clock_off(self) -> bool:
+        """Whether this process's clock and the store's differ by more than they should."""
+        return abs(self.store.skew()) > CLOCK_SECONDS
 
     @property
     def body_limit(self) -> int:
@@ -68,12 +78,7 @@ async def build(
     keyring = read_keyring(settings, directory)
     hasher = hasher or Hasher()
     log = log or Log(clock)
-    store = await SqliteVault.open(
-        vault_file(directory),
-        clock=clock,
-        disk_reserve=settings.disk_reserve,
-        max_bytes=settings.vault_max_bytes,
-    )
+    store = await _open_store(settings, directory, clock)
     try:
         await store.adopt(
             [KeyName(number=key.number, verifier=key.verifier) for key in keyring.keys]
@@ -99,6 +104,56 @@ async def build(
         hasher.close()
         await store.close()
         log.flush()
+
+
+async def _open_store(
+    settings: Settings, directory: Path, clock: Callable[[], float]
+) -> VaultStore:
+    if settings.is_postgres:
+        store: VaultStore = await _postgres().PostgresVault.open(
+            settings.vault_url.reveal(), clock=clock, max_bytes=settings.vault_max_bytes
+        )
+        return store
+    return await SqliteVault.open(
+        vault_file(directory),
+        clock=clock,
+        disk_reserve=settings.disk_reserve,
+        max_bytes=settings.vault_max_bytes,
+    )
+
+
+def _postgres() -> ModuleType:
+    """The adapter, whose driver only those install who need it."""
+    try:
+        from onetime.storage.vault import postgres  # noqa: PLC0415
+    except ImportError as error:
+        raise Misconfigured(
+            f"ONETIME_VAULT_URL: {error.name} is not installed; pip install 'onetime[server,postgres]'"
+        ) from None
+    return postgres
+
+
+async def prepare(settings: Settings) -> None:
+    """Make the vault's schema in PostgreSQL, or bring it up to date.
+
+    Raises:
+        Misconfigured: there is nothing to prepare, or it cannot be done.
+    """
+    if not settings.is_postgres:
+        raise Misconfigured(
+            "ONETIME_VAULT_URL names no PostgreSQL; a vault in a file needs nothing"
+        )
+    await _postgres().prepare(settings.vault_url.reveal())
+
+
+async def inspect_postgres(settings: Settings) -> list[KeyUse]:
+    """What living secrets need, asked as a running service would; changes nothing.
+
+    Raises:
+        Misconfigured: the vault cannot be used with this ONETIME_VAULT_URL.
+    """
+    uses: list[KeyUse] = await _postgres().inspect(settings.vault_url.reveal())
+    return uses
 
 
 def vault_file(directory: Path) -> Path:

@@ -22,7 +22,12 @@ async def sweep(app: App) -> None:
         swept = await app.store.sweep()
         app.metrics.swept(secrets=swept.secrets, receipts=swept.receipts)
         if not swept.more:
-            return
+            break
+    if app.is_clock_off:
+        app.log.warning(
+            "clock is off",
+            reason=f"this process's clock is {app.store.skew():+.0f} s from the store's, which counts",
+        )
 
 
 async def run(app: App) -> None:

@@ -106,10 +106,27 @@ def _url(text: str) -> str:
     return f"{parts.scheme}://{host}{parts.path.rstrip('/')}/"
 
 
-def _vault_url(text: str) -> str:
-    if text not in {"", "sqlite:"}:
-        raise ValueError("must be empty or sqlite: (the vault lies in the data directory)")
-    return text
+def _vault_url(text: str) -> Sensitive:
+    """What is said of it holds none of its parts: one is a password, and where a sign in it is not encoded, another part may be."""
+    if text in {"", "sqlite:"}:
+        return Sensitive(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    host = r"(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?"
+    if (
+        parts.scheme not in POSTGRES
+        or not re.fullmatch(rf"{host}(,{host})*|", parts.netloc.rpartition("@")[2])
+        or not re.fullmatch(r"/[^/@]+", parts.path)
+        or "#" in text
+        or parts.netloc.count("@") > 1
+    ):
+        raise ValueError(
+            "must be empty or sqlite: (the vault lies in the data directory), or look like "
+            "postgresql://user:password@host/database, with signs in the password as %40"
+        )
+    return Sensitive(text)
 
 
 def _directory(text: str) -> Path:
@@ -212,8 +229,10 @@ class Settings:
         Sensitive,
         "Root keys of before a rotation, in hex, separated by commas; they only open.",
     )
-    vault_url: str = knob(
-        "", _vault_url, "Where secrets are kept; empty: `sqlite:` in the data directory."
+    vault_url: Sensitive = knob(
+        Sensitive(""),
+        _vault_url,
+        "Where secrets are kept: `postgresql://user:password@host/database`; empty: `sqlite:` in the data directory.",
     )
     vault_max_bytes: int = knob(
         10_000_000_000,
@@ -296,6 +315,19 @@ class Settings:
             raise Misconfigured(
                 "ONETIME_ANONYMOUS_MAX_TTL must lie between ONETIME_MIN_TTL and ONETIME_MAX_TTL"
             )
+
+    @cached_property
+    def is_postgres(self) -> bool:
+        """Whether `vault_url` names a PostgreSQL database; else the vault is a file in the data directory."""
+        return urlsplit(self.vault_url.reveal()).scheme in POSTGRES
+
+    @cached_property
+    def vault_place(self) -> str:
+        """Where secrets are kept, for people to read: without names and passwords."""
+        if not self.is_postgres:
+            return str(self.data_dir.absolute())
+        parts = urlsplit(self.vault_url.reveal())
+        return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @cached_property
     def origin(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -82,7 +83,7 @@ def page() -> Iterator[str]:
     yield "- A variable that begins with `ONETIME_` and is not listed here stops the start: a typing error must not"
     yield "  quietly mean the default. The names that existing clients read (`ONETIME_CUSTID`, `ONETIME_APIKEY`,"
     yield "  `ONETIME_SERVER`) do not."
-    yield "- `onetime admin settings` shows the values in force; root keys as `***`."
+    yield "- `onetime admin settings` shows the values in force; root keys and the vault's URL as `***`."
     yield ""
     yield "| Variable | Default | What it is |"
     yield "|---|---|---|"
@@ -130,6 +131,23 @@ def assets(*, as_json: bool) -> None:
     say(json.dumps({"version": __version__, "folder": folder, "files": files}, indent=2))
 
 
+# A vault in PostgreSQL
+
+
+@admin.command()
+def prepare() -> None:
+    """Make the vault in PostgreSQL, or bring it up to date.
+
+    onetime serve does it by itself when its role may; with fewer rights, this is run first, with ONETIME_VAULT_URL of the owner.
+    """
+    now = Settings.from_env(os.environ)
+    need_parts()
+    from onetime import app  # noqa: PLC0415 - needs the server's parts
+
+    asyncio.run(app.prepare(now))
+    say(f"The vault in {now.vault_place} is up to date")
+
+
 # The check
 
 
@@ -157,6 +175,9 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     from onetime.app import data_directory, vault_file  # noqa: PLC0415 - needs the server's parts
 
     directory = settings.data_dir.absolute()
+    if settings.is_postgres:
+        yield from _postgres(settings, directory)
+        return
     if not vault_file(directory).is_file():
         yield Finding(False, f"there is no vault in {directory}; onetime serve makes one")
         return
@@ -169,6 +190,21 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _integrity(directory)
     yield from _vault(settings, directory)
     yield _free_space(settings, directory)
+
+
+def _postgres(settings: Settings, directory: Path) -> Iterator[Finding]:
+    from onetime.app import data_directory, inspect_postgres, read_keyring  # noqa: PLC0415
+
+    try:
+        data_directory(settings)
+        keyring = read_keyring(settings, directory)
+        yield from _modes(directory)
+        uses = asyncio.run(inspect_postgres(settings))
+    except Misconfigured as error:
+        yield Finding(False, str(error))
+        return
+    yield Finding(True, f"the vault in {settings.vault_place} answers")
+    yield from _keys(keyring, None, uses)
 
 
 def _modes(directory: Path) -> Iterator[Finding]:

@@ -112,7 +112,7 @@ def _announce(settings: Settings, listening: socket.socket, log: Log) -> None:
             "no public address",
             reason="ONETIME_BASE_URL is not set: only requests to loopback and to the bound address are answered",
         )
-    say(f"Secrets are kept in {settings.data_dir.absolute()}")
+    say(f"Secrets are kept in {settings.vault_place}")
     if settings.base_url:
         say(f"Links begin with {settings.base_url}")
     say(f"Onetime is ready at {address(settings, listening)}")

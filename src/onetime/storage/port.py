@@ -242,6 +242,10 @@ class VaultStore(Protocol):
         """The store's clock, whole seconds, as this process last learned it."""
         ...
 
+    def skew(self) -> float:
+        """Seconds that this process's own clock is ahead of the store's; 0 where they are one."""
+        ...
+
     async def adopt(self, keys: Sequence[KeyName]) -> None:
         """Remember `keys` (the current one first), after making sure that they fit what is stored.
 

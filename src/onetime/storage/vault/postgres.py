@@ -61,6 +61,9 @@ WRITTEN = "SELECT onetime.written($1)"
 PATIENCE_SECONDS = 1.8
 # Where nobody listens, nobody is waited for as long.
 REFUSED_SECONDS = 1.0
+# At the start, for the first connection, and for the schema, which another process may be busy with.
+CONNECT_SECONDS = 10.0
+MIGRATE_SECONDS = 60.0
 BYTES_A_SECOND = 10_000_000
 # Seconds to find out whether a commit has happened, before everybody in its batch is told that nobody knows.
 PROOF_SECONDS = 5.0
@@ -821,12 +824,30 @@ async def prepare(url: str, *, connect: Connect = asyncpg.connect) -> None:
     """
     primary = Primary(url, connect=connect)
     try:
-        db = await bounded(primary.connection(), _in(10 * PATIENCE_SECONDS))
-        await sql.bring_up_to_date(db)
+        db = await bounded(primary.connection(), _in(CONNECT_SECONDS))
+        await bounded(sql.bring_up_to_date(db), _in(MIGRATE_SECONDS))
     except (*LOST, asyncpg.PostgresError, ValueError) as error:
         raise Misconfigured(f"ONETIME_VAULT_URL: {_why(error)}") from None
     finally:
         await primary.close()
+
+
+async def inspect(url: str, *, connect: Connect = asyncpg.connect) -> list[KeyUse]:
+    """Whether a service with this URL could serve, and what its living secrets need. Changes nothing.
+
+    Raises:
+        Misconfigured: it could not.
+    """
+    primary = Primary(url, connect=connect)
+    try:
+        db = await bounded(primary.connection(), _in(CONNECT_SECONDS))
+        await sql.look(db)
+        rows = await db.fetch(READ, [("key_uses", [], [], [])])
+    except (*LOST, asyncpg.PostgresError, ValueError) as error:
+        raise Misconfigured(f"ONETIME_VAULT_URL: {_why(error)}") from None
+    finally:
+        await primary.close()
+    return [KeyUse(number=row["numbers"][0], needed_until=row["numbers"][1]) for row in rows[1:]]
 
 
 def _begin(operations: Sequence[Operation[Answer, Any]]) -> list[Step[Any]]:
@@ -951,7 +972,9 @@ def _why(error: BaseException) -> str:
     if isinstance(error, asyncpg.PostgresError):
         return f"PostgreSQL: {error}".splitlines()[0]
     if isinstance(error, OSError):
-        return f"PostgreSQL cannot be reached ({error.strerror or type(error).__name__})"
+        return f"PostgreSQL cannot be reached ({error.strerror or error})"
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return f"{error}".splitlines()[0]
     return f"the connection to PostgreSQL was lost ({type(error).__name__})"
 
 

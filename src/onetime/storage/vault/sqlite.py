@@ -144,6 +144,9 @@ class SqliteVault:
     def now(self) -> int:
         return int(self._clock())
 
+    def skew(self) -> float:
+        return 0.0
+
     # Keys
 
     async def adopt(self, keys: Sequence[KeyName]) -> None:

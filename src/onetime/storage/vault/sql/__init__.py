@@ -50,6 +50,17 @@ FROM (SELECT) AS one LEFT JOIN pg_namespace n ON n.nspname = $1"""
 PREPARE = "run `onetime admin prepare` with ONETIME_VAULT_URL of the role that owns it"
 
 
+async def look(db: asyncpg.Connection) -> None:
+    """
+    Raises:
+        Misconfigured: the vault is not there, is another version's, or this role may not use it.
+    """
+    newest = len(MIGRATIONS) + 1
+    state = await db.fetchrow(STATE, SCHEMA)
+    if not (_is_usable(state) and state["said"] == _said(newest)):
+        raise Misconfigured(f"ONETIME_VAULT_URL: there is no vault of this version; {PREPARE}")
+
+
 async def bring_up_to_date(db: asyncpg.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
     """Make the schema or migrate it, in one transaction; any number of processes may start at once.
 
@@ -60,15 +71,15 @@ async def bring_up_to_date(db: asyncpg.Connection, migrations: Sequence[str] = M
         Misconfigured: it was written by a newer version, or this role may not bring it up to date.
     """
     newest = len(migrations) + 1
-    said = f"Onetime vault {newest} {DIGEST}"
+    said = _said(newest)
     state = await db.fetchrow(STATE, SCHEMA)
-    if state["said"] == said and (state["is_ours"] or state["is_open"]):
+    if state["said"] == said and _is_usable(state):
         return
     async with db.transaction():
         await db.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         await db.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
         state = await db.fetchrow(STATE, SCHEMA)
-        if state["said"] == said and (state["is_ours"] or state["is_open"]):
+        if state["said"] == said and _is_usable(state):
             return
         version = _version(state, newest)
         if not state["is_there"]:
@@ -83,6 +94,14 @@ async def bring_up_to_date(db: asyncpg.Connection, migrations: Sequence[str] = M
             await db.execute("UPDATE vault SET schema_version = $1", newest)
         await db.execute(FUNCTIONS + RIGHTS)
         await db.execute(f"COMMENT ON SCHEMA {SCHEMA} IS '{said}'")
+
+
+def _said(version: int) -> str:
+    return f"Onetime vault {version} {DIGEST}"
+
+
+def _is_usable(state: Any) -> bool:
+    return bool(state["is_ours"] or state["is_open"])
 
 
 def _version(state: Any, newest: int) -> int | None:
