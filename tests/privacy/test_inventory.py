@@ -149,8 +149,9 @@ def test_every_header_of_a_real_answer_is_listed(visitor: Visitor) -> None:
     sent = {name.lower() for seen in visitor.answers for name, _ in seen.headers}
 
     assert sent - names(Place.HEADER) == set()
-    # Sent where a budget is spent, which is off here.
-    assert names(Place.HEADER) - sent <= {"retry-after"}
+    # Sent where a budget is spent, which is off here, and to scripts of sites that the operator has named: none here.
+    unsent = names(Place.HEADER) - sent - {"retry-after"}
+    assert all(name.startswith("access-control-") for name in unsent)
 
 
 def test_no_answer_sets_a_cookie(visitor: Visitor) -> None:

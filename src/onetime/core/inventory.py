@@ -145,7 +145,7 @@ REPEAT = Category(
     purpose=msgid("So that a double click or a reload does not make a second secret"),
     basis=ASKED,
     rule=Rule(msgid("One day"), until="expires_at", seconds=SWEPT_SECONDS),
-    readers=msgid("The form that was sent, and nobody else"),
+    readers=msgid("The form or program that sent it, and nobody else"),
     exported=msgid("It is the answer that the sender has seen"),
     erased=OF_ITSELF,
 )
@@ -378,7 +378,7 @@ VAULT_FIELDS = (
         REPEAT,
         HASHED,
         prefix="answer.",
-        answer_id=msgid("The one-time value of the form and what was sent"),
+        answer_id=msgid("The one-time value of the form or program, and what was sent"),
     ),
     *_fields(
         Place.VAULT, REPEAT, ONCE, prefix="answer.", sealed=msgid("Both keys of the new secret")
@@ -525,6 +525,15 @@ HEADER_FIELDS = _named(
     Place.HEADER,
     HEADERS,
     {
+        "access-control-allow-headers": msgid(
+            "What scripts of a site that the operator named may send"
+        ),
+        "access-control-allow-methods": msgid("Kinds of request that these scripts may make"),
+        "access-control-allow-origin": msgid(
+            "The site that the operator named, when its script asks"
+        ),
+        "access-control-expose-headers": msgid("What these scripts may read of the answer"),
+        "access-control-max-age": msgid("How long the browser remembers what scripts may do"),
         "allow": msgid("Kinds of request that the address knows"),
         "cache-control": msgid("What may be kept; about a secret: nothing"),
         "connection": msgid("Whether the connection stays open"),
