@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Dialog, Error, Request, Route
 from onetime.client import Client
 from onetime.errors import WrongPassphrase
 from tests import needs
+from tests.browser import axe
 from tests.browser.chromium import HOST, launch
 from tests.browser.conftest import Visit
 from tests.browser.place import Place, installed
@@ -645,6 +646,7 @@ def test_in_an_old_browser_the_server_encrypts_and_that_is_said(visit: Visit, pl
         visitor.page.wait_for_selector("#warning:visible")
         honest(visitor)
         assert OLD in visitor.page.inner_text("main")
+        assert axe.violations(visitor.page) == []
         assert visitor.share().startswith(f"{place.url}secret/")
 
 
