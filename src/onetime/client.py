@@ -943,6 +943,8 @@ def _error(said: dict[str, Any]) -> errors.OnetimeError:
             return errors.TooLarge("content", limit_bytes=_optional(said, "limit_bytes") or 0)
         case "full":
             return errors.Full()
+        case "undecryptable":
+            return errors.Undecryptable("What the server has kept was damaged")
         case "unknown_host":
             return Foreign("The server does not go by this name")
         case "error":

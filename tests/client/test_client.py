@@ -416,6 +416,7 @@ def test_every_code_of_the_api_is_known() -> None:
         "method_not_allowed": errors.Foreign,
         "claimed": errors.Claimed,
         "conflict": errors.Conflict,
+        "undecryptable": errors.Undecryptable,
         "unknown_host": errors.Foreign,
         "rate_limited": errors.RateLimited,
         "closed": errors.Closed,
