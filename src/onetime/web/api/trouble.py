@@ -21,9 +21,9 @@ from onetime.errors import (
     Undecryptable,
     WrongPassphrase,
 )
-from onetime.web.api import gate
+from onetime.web.api import gate, wish
 from onetime.web.api.record import identifier
-from onetime.web.api.v1 import ONCE_TEXT, PASSPHRASE_TEXTS, TRY_AGAIN
+from onetime.web.api.v1 import PASSPHRASE_TEXTS, TRY_AGAIN
 from onetime.web.http import Answer, json_answer
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _invalid(call: Call, error: Invalid) -> Answer:
             text = f"Generated password length must be no more than {MOST_LENGTH} characters"
             return _refuse(call, 422, text, field="length")
         case Invalid(field="idempotency_key"):
-            return _refuse(call, 422, ONCE_TEXT, field="Idempotency-Key")
+            return _refuse(call, 422, wish.ONCE_TEXT, field="Idempotency-Key")
         case Invalid(field="passphrase") if error.rule in PASSPHRASE_TEXTS:
             return _refuse(call, 422, PASSPHRASE_TEXTS[error.rule], field="passphrase")
         case _:

@@ -53,8 +53,6 @@ UNEXPECTED = "An unexpected error occurred :["
 UNSTORABLE = "Unable to process your request at this time"
 TRY_AGAIN = "Service temporarily unavailable. Please try again shortly."
 
-ONCE_TEXT = "Idempotency-Key must hold at least 128 random bits, such as 32 hex digits"
-
 PASSPHRASE_TEXTS = {
     "too_short": f"Passphrase must be at least {SHORTEST_PASSPHRASE} characters long",
     "too_long": f"Passphrase must be no more than {LONGEST_PASSPHRASE} characters long",
@@ -333,7 +331,7 @@ def _invalid(error: Invalid) -> Answer:
         case Invalid(field="ttl" | "length" | "character_sets"):
             return _refuse(UNEXPECTED)
         case Invalid(field="idempotency_key"):
-            return _refuse(ONCE_TEXT)
+            return _refuse(wish.ONCE_TEXT)
         case Invalid(field="passphrase") if error.rule in PASSPHRASE_TEXTS:
             return _refuse(PASSPHRASE_TEXTS[error.rule])
         case _:

@@ -22,6 +22,7 @@ _DOMAIN = re.compile(r"(?=.{1,253}\Z)(?:(?!-)[\w-]{1,63}(?<!-)\.)+(?!-)[^\W\d_][
 
 _OFF = frozenset({"false", "0", "no", "off"})
 
+ONCE_TEXT = "Idempotency-Key must hold at least 128 random bits, such as 32 hex digits"
 # 128 bits in each alphabet that it may be written in. A UUID is 32 hex digits and four dashes.
 _ONCE = re.compile(
     r"(?=.{1,255}\Z)(?:(?=(?:-?[0-9A-Fa-f]){32})[0-9A-Fa-f-]+|(?=.*[^0-9A-Fa-f-])[!#-\[\]-~]{22,})"
