@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from playwright.sync_api import Route
 
+from tests.browser.enveloped import links
 from tests.browser.visitor import PASSPHRASE, SECRET, Visitor
 from tests.cli.running import until
 
@@ -15,6 +16,12 @@ UNSEEN = "user\u202etxt.exe\u200b and a very_long_name_" + "0123456789abcdef" * 
 
 def every_state(visitor: Visitor) -> Iterator[str]:
     """The name of each state, with the visitor's page in it."""
+    yield from pages(visitor)
+    yield from links(visitor)
+
+
+def pages(visitor: Visitor) -> Iterator[str]:
+    """Without those of a link to what its sender has encrypted."""
     yield from sharing(visitor)
     yield from receipts(visitor)
     yield from reading(visitor)
