@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.faults import load
 from tests.faults.client import Client, Keys
@@ -142,6 +143,7 @@ def _race(run: Run, workers: int) -> None:
         load.Storm(run.plans(server, "storm"), targets).run()
         with load.mix(run.plans(server, "mix"), run.size.mix_seconds):
             pass
+        asyncio.run(load.tell_each(server.base, run.history, "main", "story"))
         run.audit(server)
         server.check_alive()
     finally:
@@ -189,8 +191,10 @@ def _kill(run: Run, workers: int, kills: int) -> None:
         for turn in range(kills):
             with load.mix(run.plans(server, f"kill{turn}"), 60):
                 time.sleep(run.size.load_seconds * rng.uniform(0.5, 1.5))
+                asyncio.run(_last_words(run, server, f"last{turn}"))
                 server.kill()
             server.start()
+            run.audit(server, "main", f"last{turn}.")
             # Half of what is left has to survive the next kill as well.
             waiting.append(f"kill{turn}-*")
             if turn % 2 or turn == kills - 1:
@@ -200,6 +204,31 @@ def _kill(run: Run, workers: int, kills: int) -> None:
         server.check_alive()
     finally:
         server.end()
+
+
+async def _last_words(run: Run, server: Server, name: str) -> None:
+    """A little of everything at one moment; the last answer is hardly there when the server is killed."""
+    clients = [run.client(server) for _ in range(4)]
+    devices = [run.devices(server) for _ in range(8)]
+    kept = [await client.conceal(f"{name}.kept.{each}") for each, client in enumerate(clients)]
+    markers = [f"{name}.{each}" for each in range(6)]
+    for marker in markers:
+        await devices[0].create(marker)
+    for marker in markers[4:]:
+        await devices[0].claim(marker, marker)
+    asked: list[Coroutine[Any, Any, object]] = [
+        *(each.claim(marker, marker) for each, marker in zip(devices[:4], markers, strict=False)),
+        *(
+            each.settle(marker, marker)
+            for each, marker in zip(devices[4:6], markers[4:], strict=True)
+        ),
+        *(each.create(f"{name}.new.{number}") for number, each in enumerate(devices[6:])),
+        *(clients[each].conceal(f"{name}.new.sealed.{each}") for each in range(2)),
+        *(clients[each].reveal(keys) for each in range(2, 4) if (keys := kept[each])),
+    ]
+    await asyncio.gather(*asked)
+    for connection in [each.connection for each in clients] + [each.connection for each in devices]:
+        connection.close()
 
 
 # --- SIGTERM ---
@@ -455,9 +484,9 @@ def clock(run: Run) -> None:
         asyncio.run(_ask_again(run, server, gone))
         asyncio.run(_keep(run, server, "earlier", ttl=86_400))
         settled = asyncio.run(_through_a_window(run, server))
-        asyncio.run(_through_a_sleep(run, server))
         server.shift_clock(-3600)
         asyncio.run(_claim_again(run, server, settled))
+        asyncio.run(_through_a_sleep(run, server))
         server.stop()
         server.start()
         run.audit(server)
@@ -513,7 +542,7 @@ async def _through_a_sleep(run: Run, server: Server) -> None:
         await devices.claim(marker, marker)
     for turn, expected in enumerate((200, 404), start=1):
         await asyncio.to_thread(server.kill)
-        server.shift_clock(WINDOW_SECONDS + STEP_SECONDS + turn * AWAY_SECONDS - 3600)
+        server.shift_clock(turn * AWAY_SECONDS - 3600)
         await asyncio.to_thread(server.start)
         asked = [await devices.claim(marker, marker) for marker in markers]
         for marker in markers:

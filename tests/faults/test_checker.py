@@ -18,7 +18,7 @@ from tests import needs
 from tests.faults.judge import Verdict
 from tests.faults.scenarios import NEEDS, QUICK, SCENARIOS, Result, perform
 from tests.faults.server import ONETIME
-from tests.faults.twins.broken import TWINS
+from tests.faults.twins.__main__ import TWINS
 
 # Twins sweep twice a second, so whatever is to come comes soon.
 SMALL = replace(
@@ -66,6 +66,28 @@ BROKEN = {
     "DropsAtStop": ("term", "dropped"),
     "LosesAtStop": ("term", "lost"),
     "FailsAtStop": ("term", "exit-code"),
+    "LooksThenClaims": ("race", "two-readers"),
+    "GivesItToAnybody": ("race", "two-readers"),
+    "GivesItOnce": ("race", "lost"),
+    "ForgetsItsClaims": ("kill", "two-readers"),
+    "SettlesOnPaper": ("race", "returned-settled"),
+    "CreatesEarly": ("kill", "receipt-lost"),
+    "ClaimsEarly": ("kill", "receipt-lies"),
+    "SettlesEarly": ("kill", "returned-settled"),
+    "EndsWindowsAtRestart": ("kill", "lost"),
+    "SleepsWindowsAway": ("clock", "slept-away"),
+    "WakesForEver": ("clock", "slept-away"),
+    "NeverCloses": ("clock", "returned-late"),
+    "RenewsWindows": ("clock", "returned-late"),
+    "AsksForNoProof": ("race", "opened-wrong"),
+    "CountsNoGuesses": ("race", "receipt-lies"),
+    "ScramblesTheSecond": ("race", "wrong-value"),
+    "NeverAcknowledges": ("race", "receipt-lies"),
+    "SettlesForAnybody": ("race", "settle-lies"),
+    "SettlesOnce": ("race", "settle-refused"),
+    "WithdrawsWhatWasRead": ("race", "returned-burned"),
+    "WithdrawsTooLate": ("race", "returned-burned"),
+    "RefusesItsOwn": ("race", "refused-create"),
 }
 
 

@@ -1,6 +1,6 @@
-"""A small server that speaks the few routes of API v1 that the checker uses: `python -m tests.faults.twins NAME`.
+"""A small server that speaks the few routes of our APIs that the checker uses: `python -m tests.faults.twins NAME`.
 
-It takes the same settings as `onetime serve` and says the same when it is ready. NAME is `correct` or one of `broken.TWINS`.
+It takes the same settings as `onetime serve` and says the same when it is ready. NAME is `correct` or one of `TWINS`.
 A few hundred lines of plain Python, so that a mistake in it is easily found: it is what the checker is checked against.
 """
 
@@ -10,17 +10,23 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.faults.twins.broken import TWINS
+from tests.faults.twins.broken import TWINS as SEALED_TWINS
+from tests.faults.twins.broken_envelopes import ENVELOPE_TWINS
+from tests.faults.twins.envelopes import Envelope, Refused, hash_of, hex_of, told
 from tests.faults.twins.store import Full, Row, Store
+
+TWINS = SEALED_TWINS | ENVELOPE_TWINS
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -45,6 +51,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.path.startswith("/api/e2e/"):
+            self._route_of_envelopes(body)
+            return
         form = parse_qs(body.decode(), keep_blank_values=True)
         self._route("POST", {name: values[0] for name, values in form.items()})
 
@@ -75,10 +84,61 @@ class Handler(BaseHTTPRequestHandler):
             case _:
                 return 404, {"error": "Not Found"}
 
-    def _answer(self, status: int, said: Any, retry_after: str = "") -> None:
-        body = json.dumps(said).encode()
+    def _route_of_envelopes(self, body: bytes) -> None:
+        try:
+            self._answer(*self._act_on_envelope(self.path.removeprefix("/api/e2e/"), body))
+        except Refused as refused:
+            self._answer(refused.status, {"error": {"code": str(refused)}})
+        except (Full, sqlite3.OperationalError):
+            said = {"error": {"code": "full"}}
+            self._answer(503, said, self.server.store.retry_after)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._answer(503, {"error": {"code": str(error)}})
+
+    def _act_on_envelope(self, act: str, body: bytes) -> tuple[Any, ...]:
+        store = self.server.store
+        if act == "create":
+            new = Envelope(
+                secret_id=hex_of(self.headers["Onetime-Secret-Id"]),
+                open_hash=hex_of(self.headers["Onetime-Open-Hash"]),
+                receipt_hash=hex_of(self.headers["Onetime-Receipt-Hash"]),
+                created=int(time.time()),
+                ttl=int(self.headers["Onetime-Ttl"]),
+                body=body,
+            )
+            return 201, told(store.create(new))
+        asked = json.loads(body)
+        match act:
+            case "reveal":
+                secret_id, open_hash = hash_of(asked["link_proof"]), hash_of(asked["open_proof"])
+                row = store.claim(secret_id, open_hash, asked["claim"])
+                times = {
+                    "Onetime-Window-Ends-At": str(row.window_ends_at),
+                    "Onetime-Now": str(int(time.time())),
+                }
+                return 200, row.body, "", times
+            case "settle":
+                row = store.settle(hash_of(asked["link_proof"]), asked["claim"])
+                return 200, {"acknowledged_at": row.acknowledged_at}
+            case "burn":
+                open_hash = hash_of(asked["open_proof"])
+                store.destroy(hash_of(asked["link_proof"]), open_hash)
+                return 200, {"state": "burned"}
+        ask = store.withdraw if act == "receipt/burn" else store.track
+        return 200, told(ask(hex_of(asked["secret_id"]), hash_of(asked["receipt_proof"])))
+
+    def _answer(
+        self,
+        status: int,
+        said: Any,
+        retry_after: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        body = said if isinstance(said, bytes) else json.dumps(said).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         if retry_after:
             self.send_header("Retry-After", retry_after)

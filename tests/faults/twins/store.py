@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.faults.twins import envelopes
+from tests.faults.twins.envelopes import Envelopes, Refused
+
 SWEEP_SECONDS = 0.5  # between two sweeps
 GRACE_SECONDS = 300  # from a secret's second to its sweep
 ROOM_BYTES = 2_000_000  # a create needs this much free space
@@ -56,7 +59,7 @@ class Row:
         return self.created + self.ttl
 
 
-class Store:
+class Store(Envelopes):
     synchronous = "FULL"
     pause = 0.0  # seconds before each batch
     retry_after = "30"  # what a refused create is told
@@ -72,7 +75,10 @@ class Store:
         self._reserve, self._reserve_bytes = folder / "reserve", reserve_bytes
         self._waiting: queue.SimpleQueue[tuple[Step, Future[Any]] | None] = queue.SimpleQueue()
         self._local = threading.local()
-        self.connect().executescript(SCHEMA)
+        self.connect().executescript(SCHEMA + envelopes.SCHEMA)
+        self.connect().execute("BEGIN IMMEDIATE")
+        self.wake(self.connect())
+        self.connect().execute("COMMIT")
         self.keep_reserve()
         self._writer = threading.Thread(target=self._write, daemon=True)
         self._writer.start()
@@ -112,6 +118,7 @@ class Store:
         before = int(time.time()) - GRACE_SECONDS
         while self.commit(lambda db: self.remove_expired(db, before)):
             self.checkpoint()
+        self.commit(lambda db: self.sweep_envelopes(db, before))
         self.give_back()
         self.keep_reserve()
 
@@ -298,5 +305,5 @@ class Store:
 def _result(step: Step, db: sqlite3.Connection) -> Any:
     try:
         return step(db)
-    except Full as refusal:
+    except (Full, Refused) as refusal:
         return refusal
