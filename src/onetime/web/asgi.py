@@ -116,6 +116,7 @@ class Web:
         self._app = app
         self._router = Router(routes)
         self._headers = security.headers(app.settings)
+        self._part_headers = security.of_parts(self._headers)
         self._whole_head = _whole_head(self._headers)
         self._origin = app.settings.origin
         self._base_path = app.settings.base_path
@@ -224,7 +225,7 @@ class Web:
             return
         names = {name for name, _ in answer.headers}
         headers: Headers = [
-            *self._headers,
+            *(self._part_headers if answer.is_part else self._headers),
             (b"x-request-id", call.request_id.encode()),
             *answer.headers,
         ]

@@ -36,12 +36,13 @@ _as_json = msgspec.json.Encoder().encode
 
 
 class Answer(Struct):
-    """`headers` beyond content type, length and those that every answer carries."""
+    """`headers` beyond content type, length and those that every answer carries. `is_part`: a script or a style sheet."""
 
     status: int
     content: bytes
     content_type: bytes = JSON
     headers: Headers = []
+    is_part: bool = False
 
 
 class Call(Struct, kw_only=True):

@@ -72,6 +72,9 @@ _ALWAYS: Headers = [
     (b"x-frame-options", b"DENY"),
 ]
 
+# What means something for a script or a style sheet; the rest is a page's, and would be most of their weight.
+_OF_PARTS = frozenset({b"cross-origin-resource-policy", b"x-content-type-options"})
+
 NO_STORE: Headers = [(b"cache-control", b"no-store"), (b"x-robots-tag", b"noindex, nofollow")]
 
 
@@ -80,6 +83,11 @@ def headers(settings: Settings) -> Headers:
     if settings.base_url.startswith("https:"):
         return [*_ALWAYS, (b"strict-transport-security", b"max-age=31536000")]
     return list(_ALWAYS)
+
+
+def of_parts(headers: Headers) -> Headers:
+    """Those of `headers` that a script or a style sheet needs: it is nothing without the page that has the others."""
+    return [header for header in headers if header[0] in _OF_PARTS]
 
 
 # What a script of another site may send and read, where its origin is in ONETIME_CORS_ORIGINS. Credentials are not among it.

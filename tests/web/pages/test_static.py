@@ -71,6 +71,22 @@ async def test_every_file_has_its_type_packed_or_not(visitor: Reader, name: str)
     assert plain.headers["content-type"].startswith(kinds[name.rpartition(".")[2]])
 
 
+@pytest.mark.parametrize("name", static.FILES)
+async def test_a_part_of_a_page_does_not_carry_what_governs_pages(
+    visitor: Reader, name: str
+) -> None:
+    """On each of twenty small scripts a page's headers would be most of its weight. A picture is a page, if opened alone."""
+    answer = await visitor.client.get(f"/static/{static.VERSION}/{name}")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    is_part = name.endswith((".css", ".js"))
+    for header in ("content-security-policy", "permissions-policy", "x-frame-options"):
+        assert (header in answer.headers) != is_part
+    if is_part:
+        head = sum(len(key) + len(value) + 4 for key, value in answer.headers.multi_items())
+        assert head < 320
+
+
 async def test_another_release_is_served_and_not_kept(visitor: Reader) -> None:
     answer = await visitor.client.get("/static/0123456789abcdef/css/look.css")
     assert answer.status_code == 200

@@ -52,6 +52,11 @@ class File:
     packed: bytes
     content_type: bytes
 
+    @property
+    def is_part(self) -> bool:
+        """Of a page. A picture may also be opened by itself, and one of SVG would run scripts."""
+        return self.content_type.startswith((b"text/css", b"text/javascript"))
+
 
 def _read() -> dict[str, File]:
     found = {
@@ -111,7 +116,8 @@ def _answer(call: Call, name: str, cache_control: bytes) -> Answer:
     if file is None:
         raise NotFound
     headers: Headers = [(b"cache-control", cache_control), (b"vary", b"accept-encoding")]
+    content = file.content
     if "gzip" in call.header("accept-encoding"):
         headers.append((b"content-encoding", b"gzip"))
-        return Answer(200, file.packed, file.content_type, headers)
-    return Answer(200, file.content, file.content_type, headers)
+        content = file.packed
+    return Answer(200, content, file.content_type, headers, is_part=file.is_part)
