@@ -465,6 +465,7 @@ VAULT_FIELDS = (
         writer=msgid("A random name of a running process"),
         token=msgid("A random name of its last write"),
         at=msgid("When that was"),
+        size_bytes=msgid("How much it has put and removed, in bytes; with PostgreSQL alone"),
     ),
 )
 
@@ -562,7 +563,12 @@ BROWSER_FIELDS = (
     *_named(
         Place.BROWSER,
         BROWSER,
-        {"history": msgid("The links you opened; of a secret that is gone they open nothing")},
+        {
+            "history": msgid(
+                "The links you opened, and a random claim with which a tab fetches what it is opening; "
+                "of a secret that is gone they open nothing"
+            )
+        },
     ),
     *_named(
         Place.BROWSER,
