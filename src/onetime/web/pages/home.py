@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import secrets
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from onetime.core.vault import LONGEST_PASSPHRASE, SHORTEST_PASSPHRASE, Wish
 from onetime.errors import Invalid, OnetimeError, RateLimited, Unavailable
 from onetime.model import Kind, State
 from onetime.web import errors
-from onetime.web.pages import receipt
+from onetime.web.pages import receipt, static
 from onetime.web.render import address, render
 
 if TYPE_CHECKING:
@@ -107,13 +106,7 @@ class Made:
 
 
 async def form(call: Call) -> Answer:
-    """Packed: nobody has put anything into it whose size could give something away."""
-    answer = _page(call, Typed())
-    answer.headers.append((b"vary", b"accept-encoding"))
-    if "gzip" in call.header("accept-encoding"):
-        answer.headers.append((b"content-encoding", b"gzip"))
-        answer.content = gzip.compress(answer.content, mtime=0)
-    return answer
+    return static.packed(call, _page(call, Typed()), pack=static.pack)
 
 
 async def share(call: Call) -> Answer:

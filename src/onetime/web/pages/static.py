@@ -17,6 +17,8 @@ from onetime.errors import NotFound
 from onetime.web.http import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from onetime.web.http import Call, Headers
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "static"
@@ -96,19 +98,25 @@ async def favicon(call: Call) -> Answer:
     return _answer(call, "img/favicon.ico", A_DAY)
 
 
-def packed(call: Call, answer: Answer) -> Answer:
-    """A page that is the same for everybody, made small: in it there is nothing that its size could give away."""
+def packed(call: Call, answer: Answer, *, pack: Callable[[bytes], bytes] | None = None) -> Answer:
+    """A page into which nobody has put anything, made small: there is nothing that its size could give away.
+
+    Without `pack` it is the same for everybody, and packed once.
+    """
     kept = [(name, value) for name, value in answer.headers if name != b"vary"]
     headers: Headers = [*kept, (b"vary", b"accept-language, accept-encoding")]
     if "gzip" not in call.header("accept-encoding"):
         return Answer(answer.status, answer.content, answer.content_type, headers)
     headers.append((b"content-encoding", b"gzip"))
-    return Answer(answer.status, _pack(answer.content), answer.content_type, headers)
+    content = (pack or _pack_once)(answer.content)
+    return Answer(answer.status, content, answer.content_type, headers)
 
 
-@lru_cache(maxsize=8)
-def _pack(content: bytes) -> bytes:
+def pack(content: bytes) -> bytes:
     return gzip.compress(content, mtime=0)
+
+
+_pack_once = lru_cache(maxsize=8)(pack)
 
 
 def _answer(call: Call, name: str, cache_control: bytes) -> Answer:
