@@ -73,6 +73,7 @@ async def build(
 
     Raises:
         Misconfigured: the data directory, the root key or the data does not allow a start.
+        Unavailable: the store is behind a network and cannot be reached.
     """
     directory = data_directory(settings)
     keyring = read_keyring(settings, directory)

@@ -39,7 +39,8 @@ WORDS = """
 - *In no file*: SQLite overwrites deleted rows with zeros at once (`secure_delete`), and its log of writes is emptied within
   a minute, so that neither free pages nor the log hold what was removed. What is left on the medium itself below the file
   system (flash wear levelling, snapshots, backups) is noise to whoever does not hold the link: the server never stores
-  what opens a secret.
+  what opens a secret. With PostgreSQL the tables are rewritten within a minute; its own log of writes is the database
+  operator's, and [storage.md](storage.md#what-is-left-of-a-secret-in-postgresql) has the settings that empty it.
 - *Network*: of the address only the /24 (IPv4) or /48 (IPv6) is used, and only as an HMAC under a key that is random for
   each day and installation, not derived from the root key, and gone two days after the day began.
 - *Access and erasure*: without an account nothing here can be tied to a person by whoever runs the service (GDPR Art. 11);

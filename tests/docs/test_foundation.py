@@ -34,7 +34,8 @@ def declared(name: str) -> list[str]:
     serve = project["dependencies"] + extras["server"] + groups["build"]
     sources: dict[str, list[str]] = {
         "serve": serve,
-        "dev": serve + extras["dev"],
+        "postgres": serve + extras["postgres"],
+        "dev": serve + extras["postgres"] + extras["dev"],
         "clients": groups["clients"],
         "openapi": groups["openapi"],
         "bench": groups["bench"],
@@ -42,7 +43,7 @@ def declared(name: str) -> list[str]:
     return sources[name]
 
 
-@pytest.mark.parametrize("name", ["serve", "dev", "clients", "openapi", "bench"])
+@pytest.mark.parametrize("name", ["serve", "postgres", "dev", "clients", "openapi", "bench"])
 def test_every_declared_dependency_is_locked_at_a_version_that_it_allows(name: str) -> None:
     versions = locked(name)
     for text in declared(name):
@@ -52,7 +53,7 @@ def test_every_declared_dependency_is_locked_at_a_version_that_it_allows(name: s
 
 
 def test_tests_run_on_the_versions_that_serve() -> None:
-    assert locked("serve").items() <= locked("dev").items()
+    assert locked("serve").items() <= locked("postgres").items() <= locked("dev").items()
 
 
 def test_the_locks_hold_versions_and_hashes_alone() -> None:

@@ -182,6 +182,14 @@ class Server:
         lines: list[str] = said.stdout.splitlines()
         return lines
 
+    def key_of(self, secret_id: bytes) -> bytes:
+        """The key that the body of a living secret is locked under."""
+        (key,) = self.ask(
+            f"""SELECT encode(slots, 'hex') FROM onetime.eraser JOIN onetime.receipt ON number = block
+            WHERE secret_id = decode('{secret_id.hex()}', 'hex')"""  # noqa: S608 - hex digits
+        )
+        return bytes.fromhex(key)
+
     async def admin(self, database: str = ROLE) -> asyncpg.Connection:
         return await asyncpg.connect(self.url("postgres", database))
 
@@ -258,11 +266,7 @@ def files(address: str) -> list[Path]:
 def parts(address: str, secret_id: bytes) -> list[bytes]:
     """The key of its own that a body is locked under."""
     assert address == server().url()
-    (key,) = server().ask(
-        f"""SELECT encode(slots, 'hex') FROM onetime.eraser JOIN onetime.receipt ON number = block
-        WHERE secret_id = decode('{secret_id.hex()}', 'hex')"""  # noqa: S608 - hex digits
-    )
-    return [bytes.fromhex(key)]
+    return [server().key_of(secret_id)]
 
 
 _ready: set[int] = set()

@@ -19,7 +19,7 @@ import click
 from onetime import __version__
 from onetime.cli.serve import need_parts
 from onetime.cli.terminal import say
-from onetime.errors import Misconfigured
+from onetime.errors import Misconfigured, Unavailable
 from onetime.settings import PREFIX, Sensitive, Settings
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _postgres(settings: Settings, directory: Path) -> Iterator[Finding]:
         keyring = read_keyring(settings, directory)
         yield from _modes(directory)
         uses = asyncio.run(inspect_postgres(settings))
-    except Misconfigured as error:
+    except (Misconfigured, Unavailable) as error:
         yield Finding(False, str(error))
         return
     yield Finding(True, f"the vault in {settings.vault_place} answers")

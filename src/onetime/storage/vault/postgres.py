@@ -88,7 +88,11 @@ REWRITE = {
 }
 SCRUB_LOCK = sql.MIGRATION_LOCK + 1
 
-TRANSIENT = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+TRANSIENT = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.SerializationError,
+)
 
 
 class Answer(Struct, gc=False):
@@ -193,7 +197,8 @@ class PostgresVault:
         """Connect, and bring the schema up to date. `clock` is the process's; what counts is the store's.
 
         Raises:
-            Misconfigured: the server cannot be reached or is not safe to use, or the schema is a newer version's.
+            Misconfigured: the server is not safe to use or refuses us, or the schema is a newer version's.
+            Unavailable: it cannot be reached.
         """
         store = cls(
             url,
@@ -207,10 +212,7 @@ class PostgresVault:
             await prepare(url, connect=connect)
             # Its row in `writer` is there before anything has to be proved by it.
             await store.ready()
-        except Unavailable as error:
-            await store.close()
-            raise Misconfigured(f"ONETIME_VAULT_URL: {error}") from None
-        except Misconfigured:
+        except OnetimeError:
             await store.close()
             raise
         return store
@@ -711,8 +713,7 @@ class PostgresVault:
         except _UnknownOutcome:
             return [Unavailable("It is not known whether that has happened")] * len(batch)
         except Exception as error:  # noqa: BLE001 - an operation's bug must not fail its neighbours
-            alone = len(batch) == 1 or isinstance(error, (Unavailable, Misconfigured))
-            if alone or isinstance(error, asyncpg.LockNotAvailableError):
+            if len(batch) == 1 or isinstance(error, (Unavailable, Misconfigured)):
                 return [_meaning(error)] * len(batch)
             return [(await self._apply([step]))[0] for step in batch]
 
@@ -754,13 +755,12 @@ class PostgresVault:
     async def _say(
         self, db: asyncpg.Connection, token: bytes, batch: Sequence[Step[Any]]
     ) -> tuple[list[Any], int]:
-        names = {zlib.crc32(name) for step in batch for name in step.names}
         asked_at = self._clock()
         rows = await db.fetch(
             APPLY,
             self._name,
             token,
-            sorted(names),
+            self._locks(batch),
             self._awake_at,
             self._max_bytes,
             [step.record for step in batch],
@@ -768,6 +768,11 @@ class PostgresVault:
         now = self._learn(rows, asked_at)
         # Before COMMIT: what is damaged stays.
         return _results(batch, rows), now
+
+    @staticmethod
+    def _locks(batch: Sequence[Step[Any]]) -> list[int]:
+        """A number for each thing that the steps name, in the one order in which everybody locks."""
+        return sorted({zlib.crc32(name) for step in batch for name in step.names})
 
     async def _has_committed(self, db: asyncpg.Connection, token: bytes, deadline: float) -> bool:
         """COMMIT, and whether it took effect.
@@ -820,14 +825,15 @@ async def prepare(url: str, *, connect: Connect = asyncpg.connect) -> None:
     """Make the schema, or bring an older one up to date.
 
     Raises:
-        Misconfigured: the server cannot be reached or is not safe to use, or the schema is a newer version's.
+        Misconfigured: the server is not safe to use or refuses us, or the schema is a newer version's.
+        Unavailable: it cannot be reached.
     """
     primary = Primary(url, connect=connect)
     try:
         db = await bounded(primary.connection(), _in(CONNECT_SECONDS))
         await bounded(sql.bring_up_to_date(db), _in(MIGRATE_SECONDS))
     except (*LOST, asyncpg.PostgresError, ValueError) as error:
-        raise Misconfigured(f"ONETIME_VAULT_URL: {_why(error)}") from None
+        raise _refusal(error) from None
     finally:
         await primary.close()
 
@@ -844,10 +850,17 @@ async def inspect(url: str, *, connect: Connect = asyncpg.connect) -> list[KeyUs
         await sql.look(db)
         rows = await db.fetch(READ, [("key_uses", [], [], [])])
     except (*LOST, asyncpg.PostgresError, ValueError) as error:
-        raise Misconfigured(f"ONETIME_VAULT_URL: {_why(error)}") from None
+        raise _refusal(error) from None
     finally:
         await primary.close()
     return [KeyUse(number=row["numbers"][0], needed_until=row["numbers"][1]) for row in rows[1:]]
+
+
+def _refusal(error: Exception) -> Misconfigured | Unavailable:
+    """Why there is no start. A server that is away may come back, so to try again later is right."""
+    line = f"ONETIME_VAULT_URL: {_why(error)}"
+    is_away = isinstance(error, LOST) and not isinstance(error, asyncpg.ClientConfigurationError)
+    return Unavailable(line) if is_away else Misconfigured(line)
 
 
 def _begin(operations: Sequence[Operation[Answer, Any]]) -> list[Step[Any]]:
@@ -973,6 +986,8 @@ def _why(error: BaseException) -> str:
         return f"PostgreSQL: {error}".splitlines()[0]
     if isinstance(error, OSError):
         return f"PostgreSQL cannot be reached ({error.strerror or error})"
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return "no server there is a primary, and a replica may not know yet what was read"
     if isinstance(error, asyncpg.ClientConfigurationError):
         return f"{error}".splitlines()[0]
     return f"the connection to PostgreSQL was lost ({type(error).__name__})"

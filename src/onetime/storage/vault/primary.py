@@ -32,7 +32,7 @@ SESSION = {
     # Milliseconds. A process that stops in mid-transaction keeps nobody's rows for longer than callers wait.
     "statement_timeout": "5000",
     "lock_timeout": "1500",
-    "idle_in_transaction_session_timeout": "1500",
+    "idle_in_transaction_session_timeout": "1000",
     # Statements are few, small and known: one plan for each, by index, also while a table is young and has no statistics.
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
