@@ -466,6 +466,14 @@ def test_after_a_reload_the_passphrase_is_asked_for_again(bob: Visitor, place: P
     assert made.status()["wrong_tries"] == 0
 
 
+def test_a_page_from_the_browsers_memory_is_loaded_anew(bob: Visitor, place: Place) -> None:
+    """What it had was wiped when it went."""
+    made = sealed(place)
+    leave_unsettled(bob, made)
+    bob.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    assert shown(bob.page) == SECRET
+
+
 def test_a_tab_that_was_discarded_comes_back_with_it(bob: Visitor, place: Place) -> None:
     """As a browser does it: another document, made from the address and the state that the entry of the history has."""
     made = sealed(place)
@@ -819,7 +827,7 @@ def test_without_script_it_says_what_is_needed(visit: Visit, place: Place) -> No
 
 def test_a_script_that_does_not_come_is_told_of(visit: Visit, place: Place) -> None:
     with visit(strict=False) as bob:
-        bob.page.route("**/js/part/fragment.js", lambda route: route.abort())
+        bob.page.route("**/js/part/offer.js", lambda route: route.abort())
         bob.page.goto(f"{place.url}{sealed(place).link}")
         late = bob.page.locator("text=Nothing has been opened: reload the page.")
         assert late.is_hidden()

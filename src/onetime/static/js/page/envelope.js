@@ -11,7 +11,6 @@ import { earlierClaim, isForgotten, keepFragment, keepKey } from "../part/addres
 import { hindrance } from "../part/capable.js";
 import { complain, explain, relent, restOf } from "../part/complain.js";
 import { find } from "../part/find.js";
-import { repair } from "../part/fragment.js";
 import { offer, tellItIsGone, tellWhoHasIt } from "../part/offer.js";
 import { enter } from "../part/states.js";
 
@@ -39,15 +38,32 @@ else await follow(location.hash, askForAll);
  */
 async function follow(text, otherwise) {
   try {
-    keepKey(repair(text, KEY_LETTERS, parseLinkKey));
+    keepKey(await keyIn(text));
   } catch (error) {
-    if (error instanceof Invalid && error.rule === "newer") enter("newer");
+    if (!(error instanceof Invalid)) throw error;
+    if (error.rule === "newer") enter("newer");
     else otherwise();
     return;
   }
   const key = parseLinkKey(location.hash.slice(1));
   const proof = await linkProof(key);
   await meet({ key, proof, id: toBase64Url(await secretId(proof)), mayBeOurs: false });
+}
+
+/**
+ * Most come whole: what repairs the others is loaded for them alone.
+ *
+ * @param {string} text
+ */
+async function keyIn(text) {
+  const key = text.replace(/^#/, "");
+  try {
+    parseLinkKey(key);
+    return key;
+  } catch {
+    const { repair } = await import("../part/fragment.js");
+    return repair(text, KEY_LETTERS, parseLinkKey);
+  }
 }
 
 /** The key may be pasted, with whatever is around it. */

@@ -10,7 +10,6 @@ import { hindrance } from "../part/capable.js";
 import { complain, explain, relent, restOf } from "../part/complain.js";
 import { counted } from "../part/count.js";
 import { find, words } from "../part/find.js";
-import { repair } from "../part/fragment.js";
 import { enter, retitle } from "../part/states.js";
 import { tellTimes } from "../part/times.js";
 
@@ -44,9 +43,10 @@ else await follow(location.hash, askForAll);
  */
 async function follow(text, otherwise) {
   try {
-    keepKey(repair(text, KEY_LETTERS, parseReceiptLink));
+    keepKey(await keyIn(text));
   } catch (error) {
-    if (error instanceof Invalid && error.rule === "newer") enter("newer");
+    if (!(error instanceof Invalid)) throw error;
+    if (error.rule === "newer") enter("newer");
     else otherwise();
     return;
   }
@@ -57,6 +57,22 @@ async function follow(text, otherwise) {
     if (!document.hidden && mayChange && performance.now() - askedAt > LEAST_MS) look(proofs);
   });
   await look(proofs);
+}
+
+/**
+ * Most come whole: what repairs the others is loaded for them alone.
+ *
+ * @param {string} text
+ */
+async function keyIn(text) {
+  const key = text.replace(/^#/, "");
+  try {
+    parseReceiptLink(key);
+    return key;
+  } catch {
+    const { repair } = await import("../part/fragment.js");
+    return repair(text, KEY_LETTERS, parseReceiptLink);
+  }
 }
 
 /** The key may be pasted, with whatever is around it. */
