@@ -3,11 +3,13 @@
 import base64
 import http.client
 import json
+import os
 import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from onetime.web.routes import ROUTES
@@ -24,6 +26,7 @@ COOKIE = Canary("cookie", "keks-8811=kruemel-8812", "kruemel-8812")
 TOKEN = Canary("api token", "zeichen-3f3f:geheim-4e4e", "geheim-4e4e")
 REQUEST_ID = Canary("request id", "anfrage.kanari-6d6d", "kanari-6d6d")
 HOST = Canary("host", "fremder-wirt-1c1c.example", "fremder-wirt-1c1c")
+ONCE = Canary("idempotency key", "wiederholung-7a7b8c9d0e0f", "wiederholung-7a7b8c")
 JUNK = Canary("junk", "muell-0b0b0b", "")
 
 PEER = "127.0.0.77"
@@ -50,6 +53,7 @@ CANARIES = [
     TOKEN,
     REQUEST_ID,
     HOST,
+    ONCE,
     JUNK,
     *ADDRESSES,
 ]
@@ -70,7 +74,7 @@ class Seen:
     def text(self) -> str:
         return self.content.decode()
 
-    def json(self) -> dict[str, str]:
+    def json(self) -> dict[str, Any]:
         found = json.loads(self.content)
         assert isinstance(found, dict)
         return found
@@ -215,6 +219,54 @@ def use_api(visitor: Visitor) -> None:
     _, receipt = _keys(visitor, made)
     assert visitor.send("GET", f"/api/v1/private/{receipt}").status == 200
     assert visitor.send("GET", "/api/v1/status").status == 200
+
+
+# API v2 and v3
+
+
+def use_records(visitor: Visitor) -> None:
+    """The same by the other two: each door and each refusal, and a create that is sent twice."""
+    for base in ("/api/v2", "/api/v2/guest", "/api/v3/guest"):
+        passphrase = {"passphrase": PASSPHRASE.value}
+        key = f"{ONCE.value}-{os.urandom(8).hex()}"
+        for _ in range(2):
+            fields = {"secret": SECRET.value, "ttl": "3600", **passphrase}
+            made = _post(visitor, f"{base}/secret/conceal", {"secret": fields}, Idempotency_Key=key)
+        secret, receipt = _record_keys(visitor, made)
+        assert visitor.send("GET", f"{base}/secret/{secret}").status == 200
+        assert visitor.send("GET", f"{base}/receipt/{receipt}").status == 200
+        wrong = {"passphrase": GUESS.value, "continue": True}
+        assert _post(visitor, f"{base}/secret/{secret}/reveal", wrong).status == 422
+        assert _post(visitor, f"{base}/receipt/{receipt}/burn", wrong).status == 422
+        right = {**passphrase, "continue": True}
+        if base == "/api/v2":
+            seen = _post(visitor, f"{base}/secret/{secret}/reveal", right)
+            assert seen.json()["record"]["secret_value"] == SECRET.value
+        else:
+            assert _post(visitor, f"{base}/receipt/{receipt}/burn", right).status == 200
+        assert _post(visitor, f"{base}/secret/{secret}/reveal", right).status == 404
+        assert visitor.send("GET", f"{base}/receipt/{receipt}").status == 200
+        made = _post(visitor, f"{base}/secret/generate", {"secret": passphrase})
+        visitor.know("generated value", made.json()["record"]["secret"]["secret_value"])
+        secret, receipt = _record_keys(visitor, made)
+        status = {"identifiers": [secret, SECRET.value]}
+        assert _post(visitor, "/api/v3/secret/status", status).json()["count"] == 1
+        receipts = {"identifiers": [receipt, SECRET.value]}
+        assert _post(visitor, "/api/v3/guest/receipts", receipts).json()["count"] == 1
+        for text in (SECRET.value, {SECRET.value: SECRET.value}):
+            assert _post(visitor, f"{base}/secret/conceal", {"secret": text}).status == 422
+        feedback = {"msg": SECRET.value}
+        assert _post(visitor, "/api/v3/feedback", feedback).status == 403
+
+
+def _post(visitor: Visitor, path: str, words: object, **headers: str) -> Seen:
+    return visitor.send("POST", path, json.dumps(words), "application/json", **headers)
+
+
+def _record_keys(visitor: Visitor, seen: Seen) -> tuple[str, str]:
+    found = seen.json()["record"]
+    secret_key = visitor.know("secret key", found["secret"]["key"])
+    return secret_key, visitor.know("receipt key", found["receipt"]["key"])
 
 
 # Pages

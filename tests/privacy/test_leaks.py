@@ -35,6 +35,7 @@ from tests.privacy.server import serving
 
 def api(visitor: Visitor) -> None:
     journeys.use_api(visitor)
+    journeys.use_records(visitor)
     journeys.share_by_api(visitor)
 
 

@@ -38,16 +38,16 @@ def on_error(call: Call, error: OnetimeError) -> Answer:
 
 
 def plain(call: Call, status: int) -> Answer:
-    """JSON for what is not routed, not ours or not foreseen. In v1 another method is not found either (reference 0.2)."""
+    """JSON for what is not routed, not ours or not foreseen. Outside our own API another method is not found either (reference 0.2)."""
     match _dialect(call):
         case "e2e":
             return e2e.plain(status)
-        case "v1" | "":
+        case "v2" | "v3":
+            return trouble.plain(status)
+        case _:
             if status == 405:
                 status = 404
             return json_answer(ErrorWords(WORDS[status]), status=status)
-        case _:
-            return trouble.plain(status)
 
 
 def _dialect(call: Call) -> str:
