@@ -66,6 +66,18 @@ async def test_ready_asks_the_store_and_live_does_not(tmp_path: Path) -> None:
     assert whole.status_code == 200
 
 
+@pytest.mark.parametrize(("ahead", "said"), [(29.0, {}), (-64.2, {"clock_seconds_ahead": -64})])
+async def test_ready_says_when_the_clock_is_not_the_stores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, said: dict[str, int]
+) -> None:
+    async with opened(tmp_path) as (app, client):
+        monkeypatch.setattr(app.store, "skew", lambda: ahead)
+        answer = await client.get("/health/ready")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ready", **said}
+
+
 async def test_ready_writes(tmp_path: Path) -> None:
     """A store that can only be read is not ready."""
     async with opened(tmp_path) as (_, client):
