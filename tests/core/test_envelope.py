@@ -10,7 +10,7 @@ import pytest
 
 from onetime.app import App
 from onetime.core.limits import BUDGETS, ENVELOPE_TRIES
-from onetime.crypto import envelope
+from onetime.crypto import envelope, ids
 from onetime.errors import (
     Claimed,
     Closed,
@@ -578,3 +578,20 @@ async def test_the_ways_to_sealed_secrets_lead_to_no_envelope(onetime: App) -> N
                 await ask(onetime, proof)
     assert await onetime.vault.reveal(made.secret_key) == "a sealed one"
     await reveal(onetime, sealed)
+
+
+async def test_an_envelope_that_takes_the_name_of_a_sealed_receipt_has_none(onetime: App) -> None:
+    # Its sender chooses both hashes, and the tag that both ids begin with.
+    key = ids.new_keys().receipt_key
+    name = ids.receipt_id(key)
+    tag, rest = name[: ids.TAG_LENGTH], name[ids.TAG_LENGTH :]
+    sealed = Sealed()
+    secret_id = tag + sealed.secret_id[ids.TAG_LENGTH :]
+    await onetime.envelopes.create(sealed.new(secret_id=secret_id, receipt_hash=rest))
+    for ask in (
+        onetime.vault.receipt,
+        onetime.vault.burn_by_receipt,
+        onetime.vault.generated_value,
+    ):
+        with pytest.raises(NotFound):
+            await ask(key)
