@@ -350,8 +350,13 @@ def _is_api(path: str) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
+def _speaks_json(path: str) -> bool:
+    """The API, and where the reference has its sign-in for programs."""
+    return _is_api(path) or path == "/auth" or path.startswith("/auth/")
+
+
 def _refusal(call: Call, error: OnetimeError) -> Answer:
-    if _is_api(call.path):
+    if _speaks_json(call.path):
         return api.on_error(call, error)
     wait = errors.retry_after(error)
     return error_page(call, status=errors.status(error), code=error.code, retry_after=wait)
@@ -359,7 +364,7 @@ def _refusal(call: Call, error: OnetimeError) -> Answer:
 
 def _plain(call: Call, status: int, headers: Headers | None = None) -> Answer:
     """An answer that no handler made."""
-    if _is_api(call.path):
+    if _speaks_json(call.path):
         answer = api.plain(call, status)
     else:
         reference = call.request_id if status == 500 else ""
