@@ -79,7 +79,7 @@ async def build(
     keyring = read_keyring(settings, directory)
     hasher = hasher or Hasher()
     log = log or Log(clock)
-    store = await _open_store(settings, directory, clock)
+    store = await _open_store(settings, directory, clock, log)
     try:
         await store.adopt(
             [KeyName(number=key.number, verifier=key.verifier) for key in keyring.keys]
@@ -108,13 +108,20 @@ async def build(
 
 
 async def _open_store(
-    settings: Settings, directory: Path, clock: Callable[[], float]
+    settings: Settings, directory: Path, clock: Callable[[], float], log: Log
 ) -> VaultStore:
     if settings.is_postgres:
-        store: VaultStore = await _postgres().PostgresVault.open(
+        store = await _postgres().PostgresVault.open(
             settings.vault_url.reveal(), clock=clock, max_bytes=settings.vault_max_bytes
         )
-        return store
+        try:
+            for doubt in await store.doubts():
+                log.warning("the store cannot keep all promises", reason=doubt)
+        except BaseException:
+            await store.close()
+            raise
+        opened: VaultStore = store
+        return opened
     return await SqliteVault.open(
         vault_file(directory),
         clock=clock,

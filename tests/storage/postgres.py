@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tests.storage.adapters import Faults
 
 PATIENCE_SECONDS = 30
+ROOM_BYTES = 1 << 30
 # The role that the service signs in as; it owns the vault and may do nothing else.
 ROLE = "onetime"
 
@@ -64,10 +65,7 @@ class Server:
     def __init__(self, **settings: str) -> None:
         self._programs = needs.postgres().parent
         self._settings = SETTINGS | settings
-        memory = Path("/dev/shm")
-        self.folder = Path(
-            tempfile.mkdtemp(prefix="onetime-pg-", dir=memory if memory.is_dir() else None)
-        )
+        self.folder = Path(tempfile.mkdtemp(prefix="onetime-pg-", dir=_memory()))
         self.data = self.folder / "data"
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -222,6 +220,12 @@ class Server:
             await db.execute("UPDATE vault SET verifier = NULL, awake_at = 0")
         finally:
             await db.close()
+
+
+def _memory() -> Path | None:
+    """A file system in memory, if there is one with room; in containers it is often small."""
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > ROOM_BYTES else None
 
 
 def _send(pid: int, how: signal.Signals) -> None:

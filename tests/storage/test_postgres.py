@@ -1,6 +1,8 @@
 """What is PostgreSQL's alone: commits without an answer, servers that go and come back, rights, and what stays on the disk."""
 
 import asyncio
+import io
+import json
 import re
 import signal
 import sys
@@ -15,6 +17,7 @@ import pytest
 from onetime.app import build
 from onetime.core import inventory
 from onetime.errors import Misconfigured, Unavailable
+from onetime.log import Log
 from onetime.model import State
 from onetime.settings import Settings
 from onetime.storage.port import Stored, VaultStore
@@ -657,6 +660,36 @@ async def test_a_thief_of_its_password_can_neither_list_nor_read(
     finally:
         await thief.close()
         await admin.close()
+
+
+async def test_what_a_server_or_a_role_cannot_keep_is_said_at_the_start(
+    own: Server, service: str, tmp_path: Path
+) -> None:
+    async def said() -> list[str]:
+        """What the log of a start warns of, by its first words."""
+        stream = io.StringIO()
+        settings = Settings.from_env(
+            {"ONETIME_DATA_DIR": str(tmp_path), "ONETIME_VAULT_URL": service}
+        )
+        async with build(settings, log=Log(time.time, stream)):
+            pass
+        lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+        return [line["reason"].partition(":")[0] for line in lines if line["level"] == "warning"]
+
+    own.stop()
+    own.start(wal_recycle="off")
+    assert await said() == []
+    own.stop()
+    own.start(full_page_writes="off", archive_mode="on", archive_command="true")
+    await own.run(f"REVOKE MAINTAIN ON onetime.eraser FROM {SERVICE}")
+    assert await said() == [
+        "full_page_writes is off",
+        "archive_mode is on",
+        "wal_recycle is on",
+        "this role may not VACUUM",
+    ]
+    own.stop()
+    own.start()
 
 
 async def test_without_rights_or_schema_the_start_says_what_to_do(own: Server) -> None:

@@ -17,11 +17,11 @@ import pytest
 from onetime.errors import Conflict, Full, Misconfigured, Unavailable, Undecryptable
 from onetime.model import State
 from onetime.storage import port
-from onetime.storage.port import Stored, VaultStore
+from onetime.storage.port import NewSecret, Stored, VaultStore
 from onetime.storage.vault.eraser import KEY_BYTES, NONCE_BYTES, PADDING_BYTES, SLOTS, Eraser
 from onetime.storage.vault.schema import MIGRATIONS, integrity
 from onetime.storage.vault.sqlite import SqliteVault
-from onetime.storage.vault.steps import SWEEP_BYTES
+from onetime.storage.vault.steps import MOST_ENVELOPES_A_SHARD, SWEEP_BYTES
 from onetime.storage.vault.transaction import Transaction, shard
 from tests.needs import root
 from tests.rounds import rounds
@@ -826,3 +826,26 @@ async def test_a_step_of_the_sweep_is_bounded_by_bytes(
             break
     assert sum(steps) == 61
     assert max(steps) * 100_000 <= SWEEP_BYTES
+
+
+async def test_nobody_crowds_a_shard_with_ids_of_their_choice(
+    opened: Opened, path: Path, clock: Clock
+) -> None:
+    vault = await opened(path, clock)
+
+    def crowding(number: int) -> NewSecret:
+        tail = f"{number}".encode().ljust(28, b".")
+        return new_envelope("a", secret_id=b"tag." + tail, receipt_id=b"tag.receipt " + tail)
+
+    for number in range(MOST_ENVELOPES_A_SHARD):
+        await vault.put(crowding(number))
+    with pytest.raises(Conflict):
+        await vault.put(crowding(MOST_ENVELOPES_A_SHARD))
+    assert await vault.put(crowding(0)) == Stored(created_at=START)  # repeated, as before
+    await vault.put(new_envelope("b"))
+    # The ids of a sealed secret are ours: who has crowded its shard does not keep it out.
+    await vault.put(new_secret("c", secret_id=b"tag.of c", receipt_id=b"tag.receipt of c"))
+    clock.now += 2 * HOUR + 400
+    while (await vault.sweep()).more:
+        pass
+    await vault.put(crowding(MOST_ENVELOPES_A_SHARD))

@@ -88,6 +88,14 @@ REWRITE = {
 }
 SCRUB_LOCK = sql.MIGRATION_LOCK + 1
 
+SERVER = """SELECT current_setting('full_page_writes') = 'on' AS whole_pages, current_setting('archive_mode') <> 'off' AS archives,
+current_setting('wal_recycle') = 'on' AS recycles"""
+# How many tables this role may not rewrite. There is a right for it since PostgreSQL 17; before, only their owner could.
+NOT_OURS = """SELECT count(*) FROM pg_class WHERE relnamespace = 'onetime'::regnamespace AND relkind = 'r'
+AND NOT pg_has_role(relowner, 'USAGE')"""
+NOT_MAINTAINED = f"{NOT_OURS} AND NOT has_table_privilege(oid, 'MAINTAIN')"
+MAINTAIN_SINCE = 17
+
 TRANSIENT = (
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
@@ -629,6 +637,35 @@ class PostgresVault:
                 await db.execute(f"VACUUM {'(FULL)' if size <= most_bytes else ''} {name}")
         finally:
             await db.fetchval("SELECT pg_advisory_unlock($1)", SCRUB_LOCK)
+
+    async def doubts(self) -> list[str]:
+        """What of the promise this server or role cannot keep, a sentence each; docs/storage.md has the rest."""
+        try:
+            db = await bounded(self._keeper.connection(), _in(self._patience))
+            found = await bounded(db.fetchrow(SERVER), _in(self._patience))
+            version = db.get_server_version()[0]
+            tables = await bounded(
+                db.fetchval(NOT_OURS if version < MAINTAIN_SINCE else NOT_MAINTAINED),
+                _in(self._patience),
+            )
+        except (*LOST, asyncpg.PostgresError) as error:
+            self._keeper.give_up()
+            raise Unavailable(_why(error)) from None
+        doubts = {
+            "full_page_writes is off: after a power cut pages may be torn": not found[
+                "whole_pages"
+            ],
+            "archive_mode is on: the archive keeps what was read, as long as you keep it": found[
+                "archives"
+            ],
+            "wal_recycle is on: old files of the log keep the keys of what was read until they are overwritten": found[
+                "recycles"
+            ],
+            "this role may not VACUUM: tables keep what was read until their space is used again": bool(
+                tables
+            ),
+        }
+        return [doubt for doubt, is_so in doubts.items() if is_so]
 
     async def ready(self) -> None:
         await self._submit(Step("ready", _nothing))

@@ -251,7 +251,8 @@ BEGIN
     INTO numbers, words, blobs FROM receipt r LEFT JOIN envelope v USING (number) WHERE r.number = p_number;
 END $$;
 
--- The token of the last commit of a writer. It waits for the row: a transaction that still holds it is not over.
+-- The token of the last commit of a writer. It waits for the row: a transaction that still holds it is not over. The lock makes
+-- this a commit of its own, so where there are synchronous replicas, what it answers has reached them.
 CREATE OR REPLACE FUNCTION written(p_writer bytea) RETURNS bytea
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = onetime, pg_temp AS $$
 DECLARE
