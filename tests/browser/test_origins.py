@@ -157,17 +157,18 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/e2e/receipt": {"secret_id": "A" * 43, "receipt_proof": "A" * 43},
     "/api/e2e/receipt/burn": {"secret_id": "A" * 43, "receipt_proof": "A" * 43},
 }
+LATER: dict[str, dict[str, Any]] = {
+    "secret/conceal": {"secret": {"secret": "planted"}},
+    "secret/generate": {"secret": {"ttl": 3600}},
+    "secret/{key}/reveal": {"continue": True},
+    "receipt/{key}/burn": {"continue": True},
+    "private/{key}/burn": {"continue": True},
+}
 BODIES |= {
     f"/api/{dialect}/{whose}{path}": body
     for dialect in ("v2", "v3")
     for whose in ("", "guest/")
-    for path, body in {
-        "secret/conceal": {"secret": {"secret": "planted"}},
-        "secret/generate": {"secret": {"ttl": 3600}},
-        "secret/{key}/reveal": {"continue": True},
-        "receipt/{key}/burn": {"continue": True},
-        "private/{key}/burn": {"continue": True},
-    }.items()
+    for path, body in LATER.items()
 }
 TAKING = sorted({path for methods, path, _ in ROUTES if "POST" in methods.split()})
 HARMLESS = re.compile(
