@@ -262,7 +262,8 @@ class VaultStore(Protocol):
         An end-to-end secret may repeat later: its instants may differ, its lifetime may not; `Stored.created_at` says when it came.
 
         Raises:
-            Conflict: something different lives, or lived until its receipt expires, under one of the ids.
+            Conflict: something different lives, or lived until its receipt expires, under one of the ids. A store may refuse
+                so what comes under an id that begins as many others do, too: nobody's random one does.
             Full: the disk or the vault's total size does not allow another one.
         """
         ...

@@ -56,7 +56,7 @@ LISTED = f"{RECEIPTS} WHERE listing_id = ?1 AND expires_at > ?2"
 OWNED = f"""{RECEIPTS} WHERE owner = ? AND created_at < ? AND expires_at > ?
 ORDER BY created_at DESC, number DESC LIMIT ?"""
 # The sender of an end-to-end secret chooses its id, and with it the shard; whoever put thousands into one would make every
-# question there a search through all of them. Of honest ids, which are random, no two in a million share one.
+# question there a search through all of them. Honest ids are random: of ten million hardly four share one.
 MOST_ENVELOPES_A_SHARD = 32
 # Looks for its ids and writes them in one statement.
 PUT_RECEIPT = f"""INSERT INTO receipt (shard, receipt_id, secret_id, kind, state, has_passphrase, created_at,
@@ -64,7 +64,7 @@ secret_expires_at, expires_at, wrapped, owner, listing_id, listing)
 SELECT ?1, ?2, ?3, ?4, 'new', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
 WHERE NOT EXISTS (SELECT 1 FROM receipt WHERE shard = ?1 AND (secret_id = ?3 OR receipt_id = ?2))
 AND (?4 <> 'envelope' OR NOT EXISTS
-(SELECT 1 FROM receipt WHERE shard = ?1 LIMIT 1 OFFSET {MOST_ENVELOPES_A_SHARD - 1}))"""  # noqa: S608
+(SELECT 1 FROM receipt WHERE shard = ?1 AND kind = 'envelope' LIMIT 1 OFFSET {MOST_ENVELOPES_A_SHARD - 1}))"""  # noqa: S608
 PUT_SECRET = (
     "INSERT INTO secret (number, expires_at, key_number, head, body) VALUES (?, ?, ?, ?, ?)"  # noqa: S105
 )
