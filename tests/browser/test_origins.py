@@ -329,10 +329,7 @@ def test_https_is_demanded_only_where_there_is_https(alice: Visitor, reached: Pl
     alice.open()
     alice.open("nothing")
     alice.open("info/about")
-    # A browser keeps what a page has told it, for everything of the host.
     for answer in alice.responses:
-        if "/static/" in answer.url:
-            continue
         stated = answer.header_value("strict-transport-security")
         assert (stated is not None) == reached.url.startswith("https:"), answer.url
 

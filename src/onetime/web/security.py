@@ -73,7 +73,9 @@ _ALWAYS: Headers = [
 ]
 
 # What means something for a script or a style sheet; the rest is a page's, and would be most of their weight.
-_OF_PARTS = frozenset({b"cross-origin-resource-policy", b"x-content-type-options"})
+_OF_PARTS = frozenset(
+    {b"cross-origin-resource-policy", b"strict-transport-security", b"x-content-type-options"}
+)
 
 NO_STORE: Headers = [(b"cache-control", b"no-store"), (b"x-robots-tag", b"noindex, nofollow")]
 
