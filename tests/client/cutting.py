@@ -4,6 +4,8 @@ with cutting(server.address) as line:
     line.cut("reveal", "lost")          # the next such request arrives, its answer does not
     ...
     line.sent("reveal")                 # every request of that kind, as it came
+
+with tapping(server.address) as tap:    # loses nothing, and keeps every byte
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ from urllib.parse import urlsplit
 PATIENCE_SECONDS = 60.0
 
 # before: closed without passing it on. lost: passed on, and closed without the answer. middle: after half of the answer.
-# held: passed on, and the answer kept back until it is let go or the client gives up. swallowed: not even passed on.
+# head, body: after half of the answer's head or body. held: passed on, and the answer kept back until it is let go or the client gives up. swallowed: not even passed on.
 # changed: the last byte of the answer is another.
-How = Literal["before", "lost", "middle", "held", "swallowed", "changed"]
+How = Literal["before", "lost", "head", "body", "middle", "held", "swallowed", "changed"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,16 @@ class Line:
         """The next requests whose path ends so."""
         with self._lock:
             self._cuts += [(path, how)] * times
+
+    @contextlib.contextmanager
+    def broken(self, path: str, how: How) -> Iterator[None]:
+        """Each such request, however often it is tried again."""
+        self.cut(path, how, times=1000)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._cuts.clear()
 
     def sent(self, path: str) -> list[Request]:
         return [each for each in self.requests if each.path.endswith(path)]
@@ -108,6 +120,12 @@ def answer_of(behind: tuple[str, int], request: Request) -> bytes:
     return answer
 
 
+def part_of(answer: bytes, how: How | None) -> bytes:
+    head = answer.index(b"\r\n\r\n") + 4
+    ends = {"head": head // 2, "body": (head + len(answer)) // 2, "middle": len(answer) // 2}
+    return answer[: ends[how]] if how else answer
+
+
 def handler(line: Line, tls: ssl.SSLContext | None) -> type[socketserver.BaseRequestHandler]:
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -135,10 +153,8 @@ def handler(line: Line, tls: ssl.SSLContext | None) -> type[socketserver.BaseReq
                 connection.sendall(answer)
             elif how == "changed":
                 connection.sendall(answer[:-1] + bytes([answer[-1] ^ 1]))
-            elif how == "middle":
-                connection.sendall(answer[: len(answer) // 2])
-            elif how is None:
-                connection.sendall(answer)
+            elif how != "lost":
+                connection.sendall(part_of(answer, how))
 
     return Handler
 
@@ -202,8 +218,46 @@ def tunnelling(to: str) -> Iterator[tuple[str, list[bytes]]]:
         yield f"http://127.0.0.1:{port}", asked
 
 
-def copy(source: socket.socket, target: socket.socket) -> None:
+@dataclass
+class Tap:
+    """What went through it, a connection each: to the server and from it."""
+
+    address: str = ""
+    received: list[bytearray] = field(default_factory=list)
+    answered: list[bytearray] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def tapping(behind: str) -> Iterator[Tap]:
+    """A proxy that passes every byte on as it is. What the server has, the tap had before."""
+    parts = urlsplit(behind)
+    tap = Tap()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            to, back = bytearray(), bytearray()
+            tap.received.append(to)
+            tap.answered.append(back)
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection((parts.hostname or "", parts.port or 0)) as target,
+            ):
+                answers = threading.Thread(
+                    target=copy, args=(target, self.request, back), daemon=True
+                )
+                answers.start()
+                copy(self.request, target, to)
+                answers.join(PATIENCE_SECONDS)
+
+    with listening(Handler) as port:
+        tap.address = f"http://127.0.0.1:{port}/"
+        yield tap
+
+
+def copy(source: socket.socket, target: socket.socket, kept: bytearray | None = None) -> None:
     with contextlib.suppress(OSError):
         while piece := source.recv(65_536):
+            if kept is not None:
+                kept += piece
             target.sendall(piece)
         target.shutdown(socket.SHUT_WR)
