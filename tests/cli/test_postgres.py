@@ -1,6 +1,7 @@
 """`onetime serve` with its vault in PostgreSQL: several processes, and a database that goes and comes back."""
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import needs
-from tests.cli.running import Server, onetime, serving, until
+from tests.cli.running import ONETIME, Server, environ, onetime, serving, until
 from tests.storage import postgres
 
 # From a request to 503, with what a busy machine adds.
@@ -81,6 +82,29 @@ def test_a_start_without_its_database_is_one_line(
             assert ended.returncode == (1 if command == "admin check" else code)
             assert "hushhush" not in ended.stdout + ended.stderr
             assert "Traceback" not in ended.stderr
+
+
+def test_ten_processes_may_prepare_at_once(database: postgres.Server, tmp_path: Path) -> None:
+    asyncio.run(database.run("CREATE DATABASE ten OWNER onetime", database="postgres"))
+    settings = {
+        "ONETIME_DATA_DIR": str(tmp_path / "data"),
+        "ONETIME_VAULT_URL": database.url(database="ten"),
+    }
+    started = [
+        subprocess.Popen(
+            [ONETIME, "admin", "prepare"],
+            env=environ(settings),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(10)
+    ]
+    for process in started:
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    assert onetime("admin", "check", settings=settings, cwd=tmp_path).returncode == 0
 
 
 def test_prepare_makes_the_schema_and_check_finds_it(
