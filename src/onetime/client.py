@@ -70,6 +70,8 @@ LONGEST_PAUSE = 5
 MOST_JSON_BYTES = 65_536
 # Above the largest text that an operator can allow, padded and in records.
 MOST_BODY_BYTES = 64 * 1024 * 1024
+# The year 3977: what a server says beyond it is no date, and no date library knows what to do with three of them.
+MOST_SECONDS = envelope.MOST_SECONDS // 4
 
 # Answers of a server, or of a proxy before it, that is not up to it just now.
 TEMPORARY = frozenset({502, 503, 504})
@@ -308,7 +310,7 @@ class Client:
             default_ttl=_integer(answer, "default_ttl"),
             max_ttl=_integer(answer, "max_ttl"),
             reveal_window=_integer(answer, "reveal_window"),
-            now=_integer(answer, "now"),
+            now=_instant(answer, "now"),
         )
 
     def share(
@@ -402,7 +404,7 @@ class Client:
                 told = self.receipt(sealed.receipt_link)
                 return _shared(sealed, told.created_at, told.secret_expires_at, told.expires_at)
         said = _said(answer, status=201)
-        times = [_integer(said, name) for name in ("created_at", "secret_expires_at", "expires_at")]
+        times = [_instant(said, name) for name in ("created_at", "secret_expires_at", "expires_at")]
         return _shared(sealed, *times)
 
     def receipt(self, receipt_link: str) -> Receipt:
@@ -433,13 +435,13 @@ class Client:
             state=_state(answer),
             has_passphrase=_boolean(answer, "has_passphrase"),
             size_bytes=_integer(answer, "size_bytes"),
-            created_at=_integer(answer, "created_at"),
-            secret_expires_at=_integer(answer, "secret_expires_at"),
-            window_ends_at=_integer_or_none(answer, "window_ends_at"),
+            created_at=_instant(answer, "created_at"),
+            secret_expires_at=_instant(answer, "secret_expires_at"),
+            window_ends_at=_instant_or_none(answer, "window_ends_at"),
             attempts_left=_integer(answer, "attempts_left"),
-            locked_until=_integer_or_none(answer, "locked_until"),
+            locked_until=_instant_or_none(answer, "locked_until"),
             closed=_boolean(answer, "closed"),
-            now=_integer(answer, "now"),
+            now=_instant(answer, "now"),
         )
 
     def reveal(self, link: str, *, passphrase: str = "", claim: str = "") -> Revealed:
@@ -490,7 +492,7 @@ class Client:
         link = _end_to_end(_secret(revealed.link))
         proof = to_base64_url(envelope.link_proof(link.key))
         words = {"link_proof": proof, "claim": revealed.claim}
-        _integer(_said(self._ask(link.server, "settle", words=words)), "acknowledged_at")
+        _instant(_said(self._ask(link.server, "settle", words=words)), "acknowledged_at")
 
     # Both
 
@@ -546,15 +548,15 @@ class Client:
         server = self._sharing_server()
         words = {"secret": raw.decode(), "ttl": ttl, "passphrase": passphrase}
         said = self._ask_sealed(server, "share", words=words, is_repeatable=False)
-        created_at = _integer(said, "created")
+        created_at = _instant(said, "created")
         return Shared(
             link=f"{server}secret/{_key(said, 'secret_key')}",
             receipt_link=f"{server}receipt/{_key(said, 'metadata_key')}",
             has_passphrase=bool(passphrase),
             sealed=True,
             created_at=created_at,
-            secret_expires_at=created_at + _integer(said, "ttl"),
-            expires_at=created_at + _integer(said, "metadata_ttl"),
+            secret_expires_at=created_at + _instant(said, "ttl"),
+            expires_at=created_at + _instant(said, "metadata_ttl"),
         )
 
     def _reveal_sealed(self, server: str, key: str, link: str, passphrase: str) -> Revealed:
@@ -877,7 +879,9 @@ def _window(headers: dict[str, str]) -> int | None:
     """When it ends; None when it has, because there is none."""
     ends_at = _number(headers.get("onetime-window-ends-at", ""))
     now = _number(headers.get("onetime-now", ""))
-    return None if ends_at is None or now is None or ends_at <= now else ends_at
+    if ends_at is None or now is None or not now < ends_at <= MOST_SECONDS:
+        return None
+    return ends_at
 
 
 def _number(text: str) -> int | None:
@@ -988,16 +992,16 @@ def _receipt_of(said: dict[str, Any]) -> Receipt:
     return Receipt(
         state=_state(said),
         has_passphrase=_boolean(said, "has_passphrase"),
-        created_at=_integer(said, "created_at"),
-        secret_expires_at=_integer(said, "secret_expires_at"),
-        expires_at=_integer(said, "expires_at"),
-        ended_at=_integer_or_none(said, "ended_at"),
+        created_at=_instant(said, "created_at"),
+        secret_expires_at=_instant(said, "secret_expires_at"),
+        expires_at=_instant(said, "expires_at"),
+        ended_at=_instant_or_none(said, "ended_at"),
         acknowledged=_boolean(said, "acknowledged"),
-        acknowledged_at=_integer_or_none(said, "acknowledged_at"),
-        window_ends_at=_integer_or_none(said, "window_ends_at"),
+        acknowledged_at=_instant_or_none(said, "acknowledged_at"),
+        window_ends_at=_instant_or_none(said, "window_ends_at"),
         wrong_tries=_integer(said, "wrong_tries"),
         closed=_boolean(said, "closed"),
-        now=_integer(said, "now"),
+        now=_instant(said, "now"),
     )
 
 
@@ -1014,7 +1018,7 @@ def _sealed_receipt(said: dict[str, Any]) -> Receipt:
     state = _SEALED_STATES.get(said.get("state"))
     if state is None:
         _refuse_foreign()
-    created_at, ttl = _integer(said, "created"), _integer(said, "ttl")
+    created_at, ttl = _instant(said, "created"), _instant(said, "ttl")
     expires_at = created_at + 2 * ttl
     has_passphrase = said.get("has_passphrase")
     return Receipt(
@@ -1023,13 +1027,13 @@ def _sealed_receipt(said: dict[str, Any]) -> Receipt:
         created_at=created_at,
         secret_expires_at=created_at + ttl,
         expires_at=expires_at,
-        ended_at=None if state == "new" else _integer(said, "updated"),
+        ended_at=None if state == "new" else _instant(said, "updated"),
         acknowledged=False,
         acknowledged_at=None,
         window_ends_at=None,
         wrong_tries=None,
         closed=False,
-        now=expires_at - _integer(said, "metadata_ttl"),
+        now=expires_at - _instant(said, "metadata_ttl"),
     )
 
 
@@ -1040,12 +1044,20 @@ def _integer(said: dict[str, Any], name: str) -> int:
     return value
 
 
-def _integer_or_none(said: dict[str, Any], name: str) -> int | None:
-    return None if said.get(name) is None else _integer(said, name)
+def _instant(said: dict[str, Any], name: str) -> int:
+    """Or a lifetime: either can be shown as a date, and so can two or three of them together."""
+    value = _integer(said, name)
+    if value > MOST_SECONDS:
+        _refuse_foreign()
+    return value
+
+
+def _instant_or_none(said: dict[str, Any], name: str) -> int | None:
+    return None if said.get(name) is None else _instant(said, name)
 
 
 def _optional(said: dict[str, Any], name: str) -> int | None:
-    return _integer_or_none(said, name)
+    return None if said.get(name) is None else _integer(said, name)
 
 
 def _boolean(said: dict[str, Any], name: str) -> bool:

@@ -228,6 +228,22 @@ TERMS = {
 }
 
 
+RECEIPT = {
+    "state": "claimed",
+    "has_passphrase": False,
+    "created_at": 1785000000,
+    "secret_expires_at": 1785000600,
+    "expires_at": 1785001200,
+    "ended_at": 1785000300,
+    "acknowledged": False,
+    "acknowledged_at": 1785000400,
+    "window_ends_at": 1785000900,
+    "wrong_tries": 0,
+    "closed": False,
+    "now": 1785000500,
+}
+
+
 def terms(**changes: object) -> bytes:
     return json.dumps(TERMS | changes).encode()
 
@@ -261,6 +277,7 @@ def test_a_server_that_asks_for_patience_is_believed_up_to_a_point() -> None:
         raw(200, terms(now=True)),
         raw(200, terms(now=-1)),
         raw(200, terms(now=2**60)),
+        raw(200, terms(now=253_402_300_800)),
         raw(200, terms(now=1.5)),
         raw(200, gzip.compress(terms()), {"Content-Encoding": "gzip"}),
         raw(404, b"Not Found"),
@@ -317,6 +334,23 @@ def test_a_body_that_is_another_is_not_opened() -> None:
             client.reveal(LINK)
     with pytest.raises(errors.Foreign):
         client.reveal(LINK)
+
+
+@pytest.mark.parametrize("name", [name for name in RECEIPT if name.endswith("_at")] + ["now"])
+def test_an_instant_that_is_no_date_is_not_told(name: str) -> None:
+    client, _ = answering(raw(200, json.dumps(RECEIPT | {name: 2**53 - 1}).encode()))
+    with pytest.raises(errors.Foreign):
+        client.receipt(f"{HERE}receipt#{'A' * 86}")
+
+
+@pytest.mark.parametrize("ends_at", [253_402_300_800, 10**14])
+def test_a_window_that_ends_at_no_date_is_none(ends_at: int) -> None:
+    link_key = envelope.parse_link_key(KEY)
+    header = envelope.Header(length=4, created_at=0, expires_at=9)
+    body = envelope.seal(envelope.derive(link_key).content_key, header, b"text")
+    headers = {"Onetime-Window-Ends-At": str(ends_at), "Onetime-Now": "1785000000"}
+    client, _ = answering(raw(200, body, headers | {"Content-Type": "application/octet-stream"}))
+    assert client.reveal(LINK).window_ends_at is None
 
 
 # Plain http
