@@ -49,6 +49,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, NoReturn, Self
 from urllib.parse import urlsplit
@@ -273,6 +274,8 @@ class Client:
                 trust_env=trust_env,
                 transport=transport,
                 mounts={_pattern(host): None for host in LOOPBACK},
+                # None is kept: it would tie one link to another.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
                 follow_redirects=False,
                 # What is not packed cannot be larger unpacked than it came.
                 headers={"User-Agent": "onetime", "Accept-Encoding": "identity"},

@@ -353,6 +353,14 @@ def test_a_window_that_ends_at_no_date_is_none(ends_at: int) -> None:
     assert client.reveal(LINK).window_ends_at is None
 
 
+def test_no_cookie_is_kept() -> None:
+    cookie = {"Set-Cookie": "visitor=17; Path=/; Max-Age=999999"}
+    client, requests = answering(raw(200, terms(), cookie), raw(200, terms(), cookie))
+    for _each in range(2):
+        client.terms()
+    assert not any("cookie" in request.headers for request in requests)
+
+
 # Plain http
 
 
