@@ -243,7 +243,7 @@ class Settings:
     disk_reserve: int = knob(
         64 * 1024 * 1024,
         _integer,
-        "Bytes set aside on the disk, so that reading and burning work when it is full.",
+        "Bytes set aside on the disk, so that reading and burning work when it is full; less than 16 MiB may not be enough.",
         least=0,
     )
     limits: bool = knob(
@@ -288,7 +288,7 @@ class Settings:
     reveal_window: int = knob(
         600,
         _integer,
-        "Seconds in which the device that opened an end-to-end secret may fetch it again; 0: once only.",
+        "Seconds in which the device that opened an end-to-end secret may fetch it again; 0: once only. Given once more if the service stood still meanwhile, from 120 on.",
         least=0,
         most=3600,
     )
