@@ -154,3 +154,12 @@ test("whatever is no answer of the server is none", async () => {
   const { error } = await asked(new Response(bytes(3, 7)), () => api.reveal({ ...proofs, claim }));
   assert.ok(error instanceof api.Unreached, "a header is missing");
 });
+
+test("a settle goes on when its page is closed, and nothing else does", async () => {
+  const settled = await asked(Response.json({ acknowledged_at: 1, now: 2 }), () =>
+    api.settle({ linkProof: proofs.linkProof, claim }),
+  );
+  assert.equal(settled.request.keepalive, true);
+  const looked = await asked(Response.json(LOOK), () => api.look(proofs.linkProof));
+  assert.equal(looked.request.keepalive, undefined);
+});

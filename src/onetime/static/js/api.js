@@ -92,9 +92,13 @@ export async function reveal(proofs) {
   };
 }
 
-/** @param {{ linkProof: Bytes, claim: Bytes }} proofs */
+/**
+ * Goes on when the page is closed meanwhile: what was shown has been shown.
+ *
+ * @param {{ linkProof: Bytes, claim: Bytes }} proofs
+ */
 export async function settle(proofs) {
-  return await read(await ask("settle", proofs), { acknowledgedAt: whole, now: whole });
+  return await read(await ask("settle", proofs, { keepalive: true }), { acknowledgedAt: whole, now: whole });
 }
 
 /** @param {{ linkProof: Bytes, openProof: Bytes } | { linkProof: Bytes, claim: Bytes }} proofs */
@@ -134,19 +138,21 @@ const RECEIPT = {
 /**
  * @param {string} path
  * @param {Record<string, Bytes>} proofs
+ * @param {RequestInit} [how]
  */
-async function ask(path, proofs) {
+async function ask(path, proofs, how) {
   const members = Object.entries(proofs).map(([name, raw]) => [snake(name), toBase64Url(raw)]);
   const body = JSON.stringify(Object.fromEntries(members));
-  return await post(path, body, { "Content-Type": "application/json" });
+  return await post(path, body, { "Content-Type": "application/json" }, how);
 }
 
 /**
  * @param {string} path
  * @param {Bytes | string} body
  * @param {Record<string, string>} headers
+ * @param {RequestInit} [how]
  */
-async function post(path, body, headers) {
+async function post(path, body, headers, how) {
   const answer = await whenArrived(
     fetch(new URL(path, ROOT), {
       method: "POST",
@@ -154,6 +160,7 @@ async function post(path, body, headers) {
       body,
       cache: "no-store",
       redirect: "error",
+      ...how,
       signal: AbortSignal.timeout(PATIENCE_MS),
     }),
   );
