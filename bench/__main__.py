@@ -70,6 +70,12 @@ def onetime_talk(asked: str, secrets: Secrets) -> Talk:
     )
 
 
+def records_talk(asked: str, secrets: Secrets) -> Talk:
+    return (
+        dialects.records_create(secrets) if asked == "create" else dialects.records_reveal(secrets)
+    )
+
+
 def envelope_talk(asked: str, secrets: Secrets) -> Talk:
     return (
         dialects.EnvelopeCreate(secrets) if asked == "create" else dialects.EnvelopeReveal(secrets)
@@ -153,7 +159,8 @@ def measure_side_by_side(figures: Figures, folder: Path, cores: Cores) -> None:
         onetime = up(servers.onetime(folder / "onetime" / "data", cores.servers), onetime_talk)
         programs = {
             "onetime": onetime,
-            # The same server, asked for end-to-end secrets.
+            # The same server, asked by API v2, and for end-to-end secrets.
+            "records": talkers(onetime.server, records_talk),
             "envelope": talkers(onetime.server, envelope_talk),
             "snappass": up(servers.snappass(folder / "snappass", cores.servers), snappass_talk),
             "noop": up(servers.ours("bench.noop", folder / "noop", cores.servers), noop_talk),
@@ -205,7 +212,9 @@ def measure_side_by_side(figures: Figures, folder: Path, cores: Cores) -> None:
             )
             say(f"round {number + 1} of {figures.rounds}, times SnapPass: {shown}")
         figures.memory = {
-            name: facts.memory(each.server) for name, each in programs.items() if name != "envelope"
+            name: facts.memory(each.server)
+            for name, each in programs.items()
+            if name not in {"records", "envelope"}
         }
     figures.latencies = {job: report.percentiles(found) for job, found in latencies.items()}
     figures.others = sum(others) / len(others)

@@ -83,11 +83,14 @@ class Create:
 
 
 class Reveal:
-    """POST to the secret's own address; the value stands between `before` and `after` in the answer."""
+    """POST to the secret's own address, which ends with `end`; the value stands between `before` and `after` in the answer."""
 
-    def __init__(self, secrets: Secrets, path: str, before: bytes, after: bytes) -> None:
+    def __init__(
+        self, secrets: Secrets, path: str, before: bytes, after: bytes, end: str = ""
+    ) -> None:
         self.secrets = secrets
         self.start = f"POST {path}"
+        self.end = end
         self.before = before
         self.after = after
 
@@ -96,7 +99,9 @@ class Reveal:
         if picked is None:
             return None
         key, number = picked
-        request = f"{self.start}{key} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+        request = (
+            f"{self.start}{key}{self.end} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+        )
         return request.encode(), number
 
     def judge(self, about: int, answer: bytes) -> None:
@@ -232,6 +237,23 @@ def onetime_create(secrets: Secrets) -> Create:
 
 def onetime_reveal(secrets: Secrets) -> Reveal:
     return Reveal(secrets, "/api/v1/secret/", b'"value":"', b'"')
+
+
+def records_create(secrets: Secrets) -> Create:
+    """API v2."""
+    return Create(
+        secrets,
+        "/api/v2/secret/conceal",
+        b"secret[secret]=",
+        b"&secret[ttl]=3600",
+        lambda answer: _between(answer, b'"secret_identifier":"', b'"'),
+    )
+
+
+def records_reveal(secrets: Secrets) -> Reveal:
+    return Reveal(
+        secrets, "/api/v2/secret/", b'"secret_value":"', b'"', end="/reveal?continue=true"
+    )
 
 
 def snappass_create(secrets: Secrets) -> Create:

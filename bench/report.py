@@ -126,6 +126,10 @@ def targets(figures: Figures) -> list[Target]:
         ratio = figures.ratio(("onetime", asked, 100), ("noop", asked, 100))
         found.append(Target(f"{asked}, 100 bytes: share of the no-op", ratio, 0.40, 0.40))
     for size in (100, 10_240):
+        for asked in ("create", "reveal"):
+            ratio = figures.ratio(("records", asked, size), ("onetime", asked, size))
+            found.append(Target(f"{asked} by v2, {_size(size)}: share of v1", ratio, 0.85, 0.85))
+    for size in (100, 10_240):
         for asked, words in (("create", "create"), ("reveal", "reveal and settle")):
             ratio = figures.ratio(("envelope", asked, size), ("snappass", asked, size))
             name = f"end-to-end {words}, {_size(size)}: times SnapPass"
@@ -208,6 +212,19 @@ def tables(figures: Figures) -> str:
             for asked, size in jobs
         ],
     )
+    records = table(
+        ["by API v2", "a second", "p50 / p99, ms", "/ v1", "processor time, µs", "of v1, µs"],
+        [
+            [
+                f"{asked}, {_size(size)}",
+                *cells("records", asked, size),
+                f"{figures.ratio(('records', asked, size), ('onetime', asked, size)):.2f}",
+                f"{statistics.median(figures.costs['records', asked, size]):,.0f}",
+                f"{statistics.median(figures.costs['onetime', asked, size]):,.0f}",
+            ]
+            for asked, size in jobs
+        ],
+    )
     ratios = table(
         ["", "Onetime / SnapPass", "Onetime / no-op"],
         [
@@ -248,6 +265,7 @@ def tables(figures: Figures) -> str:
         rates,
         f"Paired ratios (the median of {figures.rounds} rounds):",
         ratios,
+        records,
         envelopes,
         costs,
         memory,

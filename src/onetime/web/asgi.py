@@ -54,13 +54,14 @@ ANY_HOST = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 
 
 class Router:
-    """Literal paths first, then those whose last part alone has a name, then the rest in the order of the table. One closing
-    slash is ignored.
+    """Literal paths first, then those whose last part alone has a name, then those whose part before the last has, then the rest
+    in the order of the table. One closing slash is ignored.
     """
 
     def __init__(self, routes: list[Route]) -> None:
         self._literal: dict[str, dict[str, tuple[Handler, str]]] = {}
         self._last_named: dict[str, tuple[str, str]] = {}
+        self._inner_named: dict[tuple[str, str], tuple[str, str]] = {}
         self._named: dict[int, list[tuple[tuple[str, ...], str]]] = {}
         for methods, path, handler in routes:
             for method in methods.split():
@@ -72,6 +73,10 @@ class Router:
             before, _, last = path.rpartition("/")
             if last.startswith("{") and "{" not in before:
                 self._last_named[before] = (last[1:-1], path)
+                continue
+            first, _, named = before.rpartition("/")
+            if named.startswith("{") and "{" not in first + last:
+                self._inner_named[first, last] = (named[1:-1], path)
                 continue
             parts = tuple(path.split("/"))
             if any(part.startswith("{") for part in parts):
@@ -89,6 +94,10 @@ class Router:
         if last and before in self._last_named:
             name, template = self._last_named[before]
             return template, self._literal[template], {name: last}
+        first, _, named = before.rpartition("/")
+        if named and (first, last) in self._inner_named:
+            name, template = self._inner_named[first, last]
+            return template, self._literal[template], {name: named}
         parts = path.split("/")
         for pattern, template in self._named.get(len(parts), ()):
             values = _match(pattern, parts)

@@ -19,8 +19,7 @@ from onetime.errors import Invalid
 MOST_FIELDS = 200
 # Of a header of the multipart format. Its parser takes time that grows with the square of their number.
 MOST_OPTIONS = 32
-_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\]){1,2})")
-_PART = re.compile(r"\[([^\[\]]*)\]")
+_NAME = re.compile(r"([^\[\]]+)\[([^\[\]]*)\](?:\[([^\[\]]*)\])?")
 
 
 def parse(content: bytes, content_type: str) -> dict[str, Any]:
@@ -142,21 +141,17 @@ class _Parts:
 def _put(fields: dict[str, Any], name: str, value: str) -> None:
     """`a=x`, `a[]=x` and `a[b]=x`, two levels deep; of a repeated scalar the last wins."""
     match = _NAME.fullmatch(name) if "[" in name else None
-    if match is None:
+    if match is None or (not match[2] and match[3] is not None):
         fields[name] = value
         return
-    *outer, last = match[1], *_PART.findall(match[2])
-    if "" in outer:
-        fields[name] = value
-        return
-    *groups, innermost = outer
-    group = fields
-    for each in groups:
-        group = _within(group, each, {})
-    if last:
-        _within(group, innermost, {})[last] = value
+    outer, inner, innermost = match.groups()
+    if innermost is not None:
+        fields = _within(fields, outer, {})
+        outer, inner = inner, innermost
+    if inner:
+        _within(fields, outer, {})[inner] = value
     else:
-        _within(group, innermost, []).append(value)
+        _within(fields, outer, []).append(value)
 
 
 def _within(fields: dict[str, Any], name: str, empty: Any) -> Any:
