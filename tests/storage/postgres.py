@@ -35,6 +35,15 @@ if TYPE_CHECKING:
     from tests.storage.adapters import Faults
 
 PATIENCE_SECONDS = 30
+# Ends what is left of a server, and removes its files.
+HEIR = """read -r _
+if [ -e "$1/data/postmaster.pid" ]; then
+    read -r pid < "$1/data/postmaster.pid"
+    kill -CONT "$pid"; kill -QUIT "$pid"
+    while kill -0 "$pid"; do sleep 0.1; done
+fi 2>/dev/null
+rm -rf "$1"
+"""
 ROOM_BYTES = 1 << 30
 # The role that the service signs in as; it owns the vault and may do nothing else.
 ROLE = "onetime"
@@ -74,6 +83,12 @@ class Server:
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        # Its input ends when this process does, however that was.
+        self._heir = subprocess.Popen(
+            ["/bin/sh", "-c", HEIR, "heir", self.folder],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         self._run(
             "initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"
         )
@@ -151,7 +166,7 @@ class Server:
         if self._process is not None:
             self.resume()
         self.stop(signal.SIGINT)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._heir.communicate(timeout=PATIENCE_SECONDS)
 
     def _run(self, program: str, *options: str) -> None:
         subprocess.run(
