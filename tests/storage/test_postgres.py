@@ -611,6 +611,8 @@ async def test_the_service_needs_no_more_than_the_documented_role(
     assert await inspect(service) is not None
 
 
+SAID = "SELECT obj_description('onetime'::regnamespace, 'pg_namespace')"
+
 # {} is a table.
 FORBIDDEN = (
     "SELECT * FROM {}",
@@ -621,6 +623,27 @@ FORBIDDEN = (
     "CREATE VIEW onetime.seen AS SELECT * FROM {}",
     "CREATE TABLE onetime.copy (LIKE {})",
 )
+
+
+async def test_functions_of_the_same_version_are_taken_as_they_are_by_who_may_not_replace_them(
+    own: Server, service: str, stores: list[VaultStore]
+) -> None:
+    """As in the middle of an upgrade of several machines."""
+    db = await own.admin()
+    try:
+        said = await db.fetchval(SAID)
+        await db.execute(f"COMMENT ON SCHEMA onetime IS '{said[:-4]}0000'")
+        stores.append(await PostgresVault.open(service))
+        await inspect(service)
+        assert await db.fetchval(SAID) != said
+        stores.append(await PostgresVault.open(own.url()))
+        assert await db.fetchval(SAID) == said
+        await db.execute("COMMENT ON SCHEMA onetime IS 'Onetime vault 0 of before'")
+        with pytest.raises(Misconfigured, match="admin prepare"):
+            await PostgresVault.open(service)
+        await db.execute(f"COMMENT ON SCHEMA onetime IS '{said}'")
+    finally:
+        await db.close()
 
 
 async def test_a_thief_of_its_password_can_neither_list_nor_read(

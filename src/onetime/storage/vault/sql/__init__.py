@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "onetime"
 
-# Statements that bring version n of the tables to n + 1 are at index n - 1.
+# Statements that bring version n to n + 1 are at index n - 1. Functions that do not fit the programs of before are a new version,
+# too; otherwise processes of both may run side by side.
 MIGRATIONS: tuple[str, ...] = ()
 
 # Of this program in any database; it is held while the schema is looked at and changed.
@@ -55,9 +56,7 @@ async def look(db: asyncpg.Connection) -> None:
     Raises:
         Misconfigured: the vault is not there, is another version's, or this role may not use it.
     """
-    newest = len(MIGRATIONS) + 1
-    state = await db.fetchrow(STATE, SCHEMA)
-    if not (_is_usable(state) and state["said"] == _said(newest)):
+    if not _is_right(await db.fetchrow(STATE, SCHEMA), len(MIGRATIONS) + 1):
         raise Misconfigured(f"ONETIME_VAULT_URL: there is no vault of this version; {PREPARE}")
 
 
@@ -72,14 +71,13 @@ async def bring_up_to_date(db: asyncpg.Connection, migrations: Sequence[str] = M
     """
     newest = len(migrations) + 1
     said = _said(newest)
-    state = await db.fetchrow(STATE, SCHEMA)
-    if state["said"] == said and _is_usable(state):
+    if _is_right(await db.fetchrow(STATE, SCHEMA), newest):
         return
     async with db.transaction():
         await db.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         await db.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
         state = await db.fetchrow(STATE, SCHEMA)
-        if state["said"] == said and _is_usable(state):
+        if _is_right(state, newest):
             return
         version = _version(state, newest)
         if not state["is_there"]:
@@ -100,8 +98,17 @@ def _said(version: int) -> str:
     return f"Onetime vault {version} {DIGEST}"
 
 
-def _is_usable(state: Any) -> bool:
-    return bool(state["is_ours"] or state["is_open"])
+def _is_right(state: Any, newest: int) -> bool:
+    """Whether there is nothing to do. Functions of one version fit each other, so whoever may not replace them takes them as they are."""
+    if state["is_ours"]:
+        return bool(state["said"] == _said(newest))
+    return bool(state["is_open"] and _stated(state) == newest)
+
+
+def _stated(state: Any) -> int | None:
+    """The version of the tables."""
+    words = (state["said"] or "").split()
+    return int(words[2]) if words[:2] == ["Onetime", "vault"] else None
 
 
 def _version(state: Any, newest: int) -> int | None:
@@ -110,8 +117,7 @@ def _version(state: Any, newest: int) -> int | None:
         if not state["may_create"]:
             raise Misconfigured(f"ONETIME_VAULT_URL: there is no vault in this database; {PREPARE}")
         return None
-    words = (state["said"] or "").split()
-    version = int(words[2]) if words[:2] == ["Onetime", "vault"] else None
+    version = _stated(state)
     if version is not None and version > newest:
         raise Misconfigured(
             f"The vault was written by a newer version (schema {version}, this program knows {newest})"
