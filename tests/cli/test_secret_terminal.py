@@ -201,6 +201,26 @@ def test_what_could_act_on_the_terminal_is_not_printed(person: Person, case: str
     assert person.state(receipt) == "opened, and it has arrived"
 
 
+@pytest.mark.parametrize(
+    "turning", ["\u202e", "\u2066", "\u061c", "\u200b", "\u2028", "\U000e0041"]
+)
+def test_what_cannot_be_seen_is_counted(person: Person, turning: str) -> None:
+    text = f"invoice{turning}fdp.exe{turning}"
+    with person.at_terminal("reveal", person.share(text.encode())) as terminal:
+        terminal.expect(text)
+        terminal.expect("onetime: it holds 2 characters that cannot be seen")
+        assert terminal.end() == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["\ttab\n", "\u05e9\u05dc\u05d5\u05dd", "\U0001f469\u200d\U0001f52c"]
+)
+def test_ordinary_text_is_printed_without_a_word(person: Person, text: str) -> None:
+    with person.at_terminal("reveal", person.share(text.encode())) as terminal:
+        assert terminal.end() == 0
+        assert "onetime:" not in terminal.shown
+
+
 def test_unless_somebody_wants_to_see_it(person: Person) -> None:
     link = person.share(b"\x1b[1mbold\x1b[0m")
     with person.at_terminal("reveal", "--raw", link) as terminal:

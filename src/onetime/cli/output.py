@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,9 @@ from onetime.cli.words import _
 
 # What a terminal could take for a command: all controls but tab and newline, those of eight bits too.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# As on the page (part/opened.js). The joiners are part of emoji and of several scripts.
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Zl", "Zp"})
+_SEEN = "\n\t\u200c\u200d"
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
@@ -55,6 +59,14 @@ def is_safe_to_show(content: bytes) -> bool:
         return not _CONTROLS.search(content.decode())
     except UnicodeDecodeError:
         return False
+
+
+def unseen(content: bytes) -> int:
+    """How many characters of a text are not seen where it is shown, and may turn others around or hide them."""
+    return sum(
+        unicodedata.category(letter) in _UNSEEN and letter not in _SEEN
+        for letter in content.decode()
+    )
 
 
 def made_visible(content: bytes) -> bytes:

@@ -800,6 +800,8 @@ def _show(revealed: Revealed, *, is_raw: bool) -> None:
         if terminal.is_terminal() and not content.endswith(b"\n"):
             # The next prompt gets a line of its own; not on standard output, which is the secret's.
             terminal.end_line()
+        if terminal.is_terminal() and not is_raw:
+            _tell_unseen(output.unseen(content))
         return
     if not revealed.sealed and revealed.window_ends_at is not None:
         raise Unwritten(
@@ -810,6 +812,16 @@ def _show(revealed: Revealed, *, is_raw: bool) -> None:
     # It will not come again.
     output.to_stdout(output.made_visible(content) + b"\n")
     warn(_("control characters are shown as \\x and two digits, and a backslash as two"))
+
+
+def _tell_unseen(count: int) -> None:
+    if count:
+        words = ngettext(
+            "it holds %(num)d character that cannot be seen and may change how the others read",
+            "it holds %(num)d characters that cannot be seen and may change how the others read",
+            count,
+        )
+        warn(words % {"num": count})
 
 
 def _say_how_to_come_back(revealed: Revealed) -> None:
