@@ -411,15 +411,21 @@ async def test_ten_may_start_at_once(own: Server, stores: list[VaultStore]) -> N
     assert await stores[0].take(name_of("secret 9"))
 
 
-async def test_a_server_without_fsync_is_refused(own: Server) -> None:
+async def test_a_server_without_fsync_is_refused(own: Server, stores: list[VaultStore]) -> None:
+    served = await PostgresVault.open(own.url())
+    stores.append(served)
     own.stop()
     own.start(fsync="off")
     try:
         with pytest.raises(Misconfigured, match="fsync=off"):
             await PostgresVault.open(own.url())
+        # Nor is it served from when it comes to be that later.
+        answers = await at_once(served, [call("put", fresh("f")), call("take", B), call("peek", B)])
+        assert answers == [Refused("Unavailable")] * 3
     finally:
         own.stop()
         own.start()
+    await served.ready()
 
 
 async def test_a_replica_is_refused(own: Server) -> None:
@@ -434,6 +440,23 @@ async def test_a_replica_is_refused(own: Server) -> None:
         own.stop()
         signal_file.unlink()
         own.start()
+
+
+async def test_a_role_that_may_not_sign_in_any_more_is_a_store_that_is_away(
+    own: Server, stores: list[VaultStore]
+) -> None:
+    store = await PostgresVault.open(own.url())
+    stores.append(store)
+    await own.run(
+        f"ALTER ROLE {ROLE} NOLOGIN",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'onetime'",
+    )
+    try:
+        calls = [call("take", B), call("peek", B), call("put", fresh("f"))]
+        assert await at_once(store, calls) == [Refused("Unavailable")] * 3
+    finally:
+        await own.run(f"ALTER ROLE {ROLE} LOGIN")
+    await store.ready()
 
 
 async def test_a_newer_schema_is_refused_and_an_older_one_brought_up_to_date(own: Server) -> None:

@@ -719,7 +719,7 @@ class PostgresVault:
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
-                    db = await self._reader.connection()
+                    db = await _connected(self._reader)
                     asked_at = self._clock()
                     rows = await db.fetch(READ, records)
                 self._learn(rows, asked_at)
@@ -750,7 +750,7 @@ class PostgresVault:
         except _UnknownOutcome:
             return [Unavailable("It is not known whether that has happened")] * len(batch)
         except Exception as error:  # noqa: BLE001 - an operation's bug must not fail its neighbours
-            if len(batch) == 1 or isinstance(error, (Unavailable, Misconfigured)):
+            if len(batch) == 1 or isinstance(error, Unavailable):
                 return [_meaning(error)] * len(batch)
             return [(await self._apply([step]))[0] for step in batch]
 
@@ -761,17 +761,17 @@ class PostgresVault:
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
-                    db = await self._writer.connection()
+                    db = await _connected(self._writer)
                     await db.execute("BEGIN")
                     results, now = await self._say(db, token, batch)
             except TRANSIENT as error:
-                await self._roll_back()
+                await self._writer.roll_back(_in(self._patience / 2))
                 if not await _may_try_again(deadline):
                     raise Unavailable(_why(error)) from None
                 continue
             except asyncpg.DataError:
                 # A value that cannot be sent: a kind of InterfaceError, and nothing is lost.
-                await self._roll_back()
+                await self._writer.roll_back(_in(self._patience / 2))
                 raise
             except LOST as error:
                 # COMMIT was not sent: nothing of it has happened.
@@ -781,7 +781,7 @@ class PostgresVault:
                     raise Unavailable(_why(error)) from None
                 continue
             except BaseException:
-                await self._roll_back()
+                await self._writer.roll_back(_in(self._patience / 2))
                 raise
             if await self._has_committed(db, token, deadline):
                 self._awake_at = now
@@ -834,19 +834,12 @@ class PostgresVault:
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
-                    db = await self._writer.connection()
+                    db = await _connected(self._writer)
                     return bool(await db.fetchval(WRITTEN, self._name) == token)
             except (*LOST, OnetimeError, asyncpg.PostgresError):
                 self._writer.give_up()
                 if not await _may_try_again(deadline):
                     raise _UnknownOutcome from None
-
-    async def _roll_back(self) -> None:
-        try:
-            db = await self._writer.connection()
-            await bounded(db.execute("ROLLBACK"), _in(self._patience / 2))
-        except (*LOST, OnetimeError, asyncpg.PostgresError):
-            self._writer.give_up()
 
     def _learn(self, rows: Sequence[Record], asked_at: float) -> int:
         """The store's time in `rows`; how far the process's clock is from it."""
@@ -891,6 +884,16 @@ async def inspect(url: str, *, connect: Connect = asyncpg.connect) -> list[KeyUs
     finally:
         await primary.close()
     return [KeyUse(number=row["numbers"][0], needed_until=row["numbers"][1]) for row in rows[1:]]
+
+
+async def _connected(primary: Primary) -> asyncpg.Connection:
+    """While it serves: what the start would refuse is a store that is away."""
+    try:
+        return await primary.connection()
+    except LOST:
+        raise
+    except (Misconfigured, asyncpg.PostgresError) as error:
+        raise Unavailable(_why(error)) from None
 
 
 def _refusal(error: Exception) -> Misconfigured | Unavailable:
@@ -1017,6 +1020,8 @@ def _nothing(_answer: Answer) -> None:
 
 def _why(error: BaseException) -> str:
     """A few words for the log and the operator, which never hold the URL."""
+    if isinstance(error, Misconfigured):
+        return f"{error}"
     if isinstance(error, TimeoutError):
         return "PostgreSQL did not answer in time"
     if isinstance(error, asyncpg.PostgresError):

@@ -111,6 +111,15 @@ class Primary:
         if await db.fetchval(END, pid, started) is False:
             raise TimeoutError
 
+    async def roll_back(self, deadline: float) -> None:
+        """Whatever is open on the connection, if there is one."""
+        if self._db is None or self._db.is_closed():
+            return
+        try:
+            await bounded(self._db.execute("ROLLBACK"), deadline)
+        except (*LOST, asyncpg.PostgresError):
+            self.give_up()
+
     def give_up(self) -> None:
         """Nothing of the connection is believed any more."""
         if self._db is not None:
