@@ -192,6 +192,16 @@ def test_who_does_not_read_is_cut_off(server: Server, name: str) -> None:
     assert server.request("GET", "/health/live").status == 200
 
 
+@pytest.mark.parametrize("asks", [2, 3, 30])
+def test_who_leaves_with_answers_unread_is_no_error(server: Server, asks: int) -> None:
+    before = settled(server)
+    with ask_for_much(server, again=LIVE * asks):
+        until(lambda: sockets(server) == before + 1)
+    until(lambda: sockets(server) == before)
+    assert server.request("GET", "/health/live").status == 200
+    assert [line for line in server.log() if line["level"] == "error"] == []
+
+
 def test_without_the_guard_the_unread_stay(untimed: Server) -> None:
     before = settled(untimed)
     with contextlib.ExitStack() as stack:

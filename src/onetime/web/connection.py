@@ -10,6 +10,7 @@ What is added, each with its reason:
 - Time: uvicorn waits for ever for a first byte, for the rest of a request, and for a client that does not read its answer.
 - A bound on open connections: without files no connection is accepted, and the log fills with it.
 - A bound on requests that wait behind another: each costs sixty times the memory that it took on the way.
+- Who leaves is gone for the request that is being answered, too: uvicorn tells the last that came, and logs an error for the other.
 - A short way for answers that come whole: uvicorn's own takes as long as parsing the request did.
 """
 
@@ -21,10 +22,16 @@ import resource
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from uvicorn._types import ASGI3Application
 
 # Request line and headers together, and whatever else is neither a body nor the end of something. Browsers and proxies stay
 # far below. What comes in one piece from the network may be larger by that piece.
@@ -105,6 +112,8 @@ class Connection(HttpToolsProtocol):
     # Bytes since something came of them: the end of a head, a piece of a body, the end of a message.
     vain_bytes = 0
     watch: asyncio.TimerHandle | None = None
+    # The request that is being answered; uvicorn knows the last that came, which may wait behind it.
+    active: RequestResponseCycle | None = None
 
     # The connection
 
@@ -120,7 +129,10 @@ class Connection(HttpToolsProtocol):
             self._refuse(503, FULL, b"retry-after: 5\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.active is not None:
+            self.active.disconnected = True
         super().connection_lost(exc)
+        self.active = None
         self.extensions = {}  # it holds this connection
         if self.watch is not None:
             self.watch.cancel()
@@ -185,6 +197,10 @@ class Connection(HttpToolsProtocol):
             self.due = math.inf
 
     # What goes
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self.active = cycle
+        super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
         super().pause_writing()
