@@ -9,10 +9,19 @@ from onetime.client import Client
 from tests.browser.conftest import Visit
 from tests.browser.place import Place
 from tests.browser.visitor import Visitor
+from tests.cli.person import Person
 from tests.web.pages.test_exact import LINE_ENDS, NASTY, shown
 
 # Script has no part in it; these are looked at without as well.
 FEW = ("a leading newline", "NUL", "bidi", "end of the element", "emoji", "mixed")
+
+
+# Each takes a process of the command: of a kind that is here twice, once.
+BY_COMMAND = {
+    name: text
+    for name, text in NASTY.items()
+    if name not in {"two leading newlines", "tabs", "quotes", "placeholders", "ukrainian"}
+}
 
 
 def cases(*, script: bool) -> dict[str, str]:
@@ -56,6 +65,24 @@ def test_form_to_api(visitor: Visitor, script: bool, place: Place) -> None:
             else:
                 key = link.rpartition("/")[2]
                 assert json.loads(place.server.reveal(key).body)["value"] == fed(text), case
+
+
+def test_form_to_command(visit: Visit, place: Place, tmp_path: Path) -> None:
+    person = Person(place.url, tmp_path)
+    with visit() as visitor:
+        for case, text in BY_COMMAND.items():
+            said = person.run("reveal", visitor.share(text))
+            assert (said.code, said.out.decode()) == (0, text), case
+
+
+def test_command_to_page(visit: Visit, place: Place, tmp_path: Path) -> None:
+    person = Person(place.url, tmp_path)
+    with visit() as visitor:
+        for case, text in (BY_COMMAND | {"mixed": LINE_ENDS["mixed"]}).items():
+            visitor.open_link(person.share(text.encode()))
+            visitor.send("#show")
+            # Script has put it there: no markup comes between.
+            assert visitor.page.locator("pre#secret").text_content() == text, case
 
 
 def test_api_to_page(visitor: Visitor, script: bool, place: Place, tmp_path: Path) -> None:

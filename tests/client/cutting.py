@@ -60,8 +60,12 @@ class Line:
         try:
             yield
         finally:
-            with self._lock:
-                self._cuts.clear()
+            self.mend()
+
+    def mend(self) -> None:
+        """Nothing more is cut."""
+        with self._lock:
+            self._cuts.clear()
 
     def sent(self, path: str) -> list[Request]:
         return [each for each in self.requests if each.path.endswith(path)]
@@ -225,6 +229,11 @@ class Tap:
     address: str = ""
     received: list[bytearray] = field(default_factory=list)
     answered: list[bytearray] = field(default_factory=list)
+
+    def forget(self) -> None:
+        """Connections that nothing is on just now may go on."""
+        for each in (*self.received, *self.answered):
+            each.clear()
 
 
 @contextlib.contextmanager

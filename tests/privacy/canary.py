@@ -42,6 +42,7 @@ def forms(value: str) -> dict[str, bytes]:
         "url": quote(value, safe="").encode(),
         "url, plus": quote_plus(value).encode(),
         "url, lower case": _lower_percent(quote(value, safe="")).encode(),
+        "url, script": quote(value, safe="!'()*").encode(),
         "url, path": quote(value, safe="/").encode(),
         "html": html.escape(value).encode(),
         "html, numbers": value.replace("&", "&#38;")
@@ -51,8 +52,6 @@ def forms(value: str) -> dict[str, bytes]:
         .replace("'", "&#39;")
         .encode(),  # as Jinja writes quotes
         "repr": repr(value)[1:-1].encode(),
-        "hex": raw.hex().encode(),
-        "HEX": raw.hex().upper().encode(),
         "utf-16-le": value.encode("utf-16-le"),
         "utf-16-be": value.encode("utf-16-be"),
         "latin-1": value.encode("latin-1", "ignore"),
@@ -60,15 +59,35 @@ def forms(value: str) -> dict[str, bytes]:
     found["html, jinja"] = (
         html.escape(value).replace("&quot;", "&#34;").replace("&#x27;", "&#39;").encode()
     )
+    found |= byte_forms(raw) | digest_forms(raw)
+    return {name: form for name, form in found.items() if len(form) >= 4}
+
+
+def byte_forms(raw: bytes) -> dict[str, bytes]:
+    """How bytes may be written."""
+    numbers = [str(each) for each in raw]
+    found = {
+        "raw": raw,
+        "hex": raw.hex().encode(),
+        "HEX": raw.hex().upper().encode(),
+        "numbers": ",".join(numbers).encode(),
+        "numbers, spaced": ", ".join(numbers).encode(),
+        "numbers, by index": ",".join(f'"{at}":{each}' for at, each in enumerate(numbers)).encode(),
+    }
     for offset in range(3):
         for kind, encode in (("", base64.b64encode), (", urlsafe", base64.urlsafe_b64encode)):
             found[f"base64 at {offset}{kind}"] = _base64_at(
                 raw, offset, encode(_shifted(raw, offset))
             )
+    return found
+
+
+def digest_forms(raw: bytes) -> dict[str, bytes]:
+    """How the hashes of bytes may be written."""
+    found = _digest_forms("blake2b 32", hashlib.blake2b(raw, digest_size=32).digest())
     for name in HASHES:
         found |= _digest_forms(name, hashlib.new(name, raw).digest())
-    found |= _digest_forms("blake2b 32", hashlib.blake2b(raw, digest_size=32).digest())
-    return {name: form for name, form in found.items() if len(form) >= 4}
+    return found
 
 
 def needles(canaries: Iterable[Canary]) -> dict[str, bytes]:
