@@ -39,7 +39,7 @@ POLICY = {
 }
 # What may be kept by a browser or a proxy: nothing about a secret is among it.
 MAY_BE_KEPT = re.compile(
-    r"/static/.*|/favicon\.ico|/robots\.txt|/\.well-known/security\.txt|/info/.*"
+    r"/static/.*|/favicon\.ico|/robots\.txt|/\.well-known/security\.txt|/info/.*|/docs/api"
 )
 
 

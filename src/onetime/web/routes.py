@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from onetime.web import ops
 from onetime.web.api import e2e, openapi, record, v1, v2, v3
-from onetime.web.pages import home, info, receipt, secret, static
+from onetime.web.pages import docs, home, info, receipt, secret, static
 
 if TYPE_CHECKING:
     from onetime.web.http import Handler
@@ -100,7 +100,8 @@ E2E: list[Route] = [
     ("POST", "/api/e2e/receipt/burn", e2e.burn_by_receipt),
 ]
 
-DESCRIPTION: list[Route] = [("GET", "/api/openapi.json", openapi.of([*V1, *V2, *V3, *E2E]))]
+API = [*V1, *V2, *V3, *E2E]
+DESCRIPTION: list[Route] = [("GET", "/api/openapi.json", openapi.of(API))]
 
 PAGES: list[Route] = [
     ("GET", "/", home.form),
@@ -116,6 +117,8 @@ PAGES: list[Route] = [
     ("GET", "/private/{key}", receipt.earlier_address),
     ("POST", "/private/{key}/burn", receipt.burn_at_earlier_address),
     ("GET", "/metadata/{key}", receipt.earlier_address),
+    ("GET", "/docs/api", docs.of(API)),
+    ("GET", "/docs/api/secrets", docs.earlier_address),
     ("GET", "/info/about", info.about),
     ("GET", "/info/privacy", info.privacy),
     ("GET", "/info/terms", info.terms),
@@ -134,4 +137,4 @@ OPERATIONS: list[Route] = [
     ("GET", "/metrics", ops.metrics),
 ]
 
-ROUTES = [*V1, *V2, *V3, *E2E, *DESCRIPTION, *PAGES, *OPERATIONS]
+ROUTES = [*API, *DESCRIPTION, *PAGES, *OPERATIONS]
