@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from onetime.web import asgi, security
 from onetime.web.routes import ROUTES
 from tests.web.api.transcript import HERE, opened
 
@@ -157,3 +158,21 @@ async def test_our_own_pages_still_may(client: httpx2.AsyncClient) -> None:
     form = {"secret": "hello"}
     assert (await client.post("/", data=form, headers=ours)).status_code == 200
     assert (await client.post("/", data=form, headers=FROM_FRIEND)).status_code == 403
+
+
+async def test_a_check_that_opens_pages_too_is_noticed(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asgi, "_is_api", lambda _path: True)
+
+    with pytest.raises(AssertionError):
+        await test_pages_are_not_theirs(client)
+
+
+async def test_a_check_that_believes_any_origin_is_noticed(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(security, "is_allowed", lambda headers, _origins: b"origin" in headers)
+
+    with pytest.raises(AssertionError):
+        await test_another_site_may_not(client, SHARES[0], STRANGER)
