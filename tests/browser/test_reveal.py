@@ -666,6 +666,8 @@ def test_files_are_saved_one_by_one_and_settled_when_they_are(
         File(name="report: <1>.html", type="text/html", size=5),
         File(name="..con.txt", type="text/plain", size=3),
         File(name="nothing", type="image/svg+xml", size=0),
+        File(name="invoice.pdf \u00a0\u2800\u3164 .exe", type="application/pdf", size=0),
+        File(name="COM\u00b9.txt", type="text/plain", size=0),
     )
     made = sealed(place, b"<b>hiabc", files=files)
     follow(bob, made.fragment)
@@ -679,7 +681,13 @@ def test_files_are_saved_one_by_one_and_settled_when_they_are(
             link.click()
         download.value.save_as(tmp_path / "saved")
         saved.append((download.value.suggested_filename, (tmp_path / "saved").read_bytes()))
-    assert saved == [("report_ _1_.html", b"<b>hi"), ("_con.txt", b"abc"), ("nothing", b"")]
+    assert saved == [
+        ("report_ _1_.html", b"<b>hi"),
+        ("_con.txt", b"abc"),
+        ("nothing", b""),
+        ("invoice.pdf .exe", b""),
+        ("_COM\u00b9.txt", b""),
+    ]
     settled(bob.page)
     assert made.status()["acknowledged"] is True
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import segno
 
+from onetime.client import Client
+from onetime.crypto import envelope
 from tests.browser.proxy import certificate
 from tests.cli.person import Person
 from tests.cli.running import Server, serving
@@ -56,6 +59,25 @@ def test_a_file_keeps_its_name(person: Person) -> None:
         "onetime: it was a file called договір.pdf\n",
     )
     assert (person.folder / "saved.pdf").read_bytes() == b"%PDF-1.7\xff"
+
+
+def test_where_one_of_several_files_ends_is_told(person: Person) -> None:
+    """No command of ours makes such a secret, but the format knows it, and the page shows it."""
+    files = (
+        envelope.File(name="one.txt", type="text/plain", size=3),
+        envelope.File(name="two.txt", type="text/plain", size=4),
+    )
+    with Client(person.server) as client:
+        made = client.seal("a text")
+        key = envelope.parse_link_key(made.link.partition("#")[2])
+        header = envelope.Header(kind="file", length=7, created_at=1, expires_at=2, files=files)
+        body = envelope.seal(envelope.derive(key).content_key, header, b"onefour")
+        client.create(replace(made, body=body))
+
+    said = person.run("reveal", made.link)
+
+    assert said.out == b"onefour"
+    assert said.err.endswith("with so many bytes: one.txt (3), two.txt (4)\n")
 
 
 def test_a_dash_is_standard_input(person: Person) -> None:

@@ -745,9 +745,18 @@ def _pass_on(
         _say_how_to_come_back(revealed)
         raise
     _settle(client, revealed)
-    if revealed.kind == "file":
-        names = ", ".join(each.name for each in revealed.files)
-        warn(_("it was a file called %(name)s") % {"name": names})
+    match revealed.files:
+        case []:
+            pass
+        case [file]:
+            warn(_("it was a file called %(name)s") % {"name": file.name})
+        case files:
+            # Where one ends and the next begins is in no other place: the envelope is gone.
+            named = ", ".join(f"{each.name} ({each.size})" for each in files)
+            warn(
+                _("these were files, one after another, with so many bytes: %(files)s")
+                % {"files": named}
+            )
 
 
 def _passphrase(client: Client, link: str, asking: Asking, *, has_claim: bool) -> str:

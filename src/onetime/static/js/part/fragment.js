@@ -12,6 +12,9 @@ const MOST_ENCODINGS = 3;
 const UNSEEN = /\p{Default_Ignorable_Code_Point}/gu;
 const ALPHABET = /[A-Za-z0-9_-]+/g;
 
+// A message with a link in it may be long, but nobody's link is behind so much.
+const MOST_CHARACTERS = 100_000;
+
 // White space, what mail puts at the beginning of a quoted line, and at the end of one that goes on.
 const BREAK = /[\s>=]+/;
 
@@ -28,7 +31,7 @@ const NUMBERED = /^[0-9]{1,3}\.(?=[A-Za-z0-9_-])/;
  * @throws what `parse` throws: the key is damaged, there is none or more than one, or it needs a newer program
  */
 export function repair(text, length, parse) {
-  const plain = decoded(text).replace(UNSEEN, "");
+  const plain = decoded(text.slice(0, MOST_CHARACTERS)).replace(UNSEEN, "");
   const tails = afterEachHash(plain);
   for (const tail of tails) {
     if (NUMBERED.test(tail)) parse(tail);

@@ -14,7 +14,9 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Zl}\p{Zp}]/u;
 
 // What some system has no file by: characters, and names of devices.
 const NOT_IN_NAMES = /[<>:"|?*\p{C}]/gu;
-const DEVICE = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?=\.|$)/i;
+const DEVICE = /^(?:con|prn|aux|nul|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])(?=\.|$)/i;
+// What looks like room, and would push the end of a name, which tells what kind of file it is, out of sight.
+const ROOM = /[\s\u115f\u1160\u2800\u3164\uffa0]+/gu;
 
 /**
  * @param {Opened} opened
@@ -74,7 +76,7 @@ async function showFiles(files, content) {
  * @param {string} name
  */
 export function safeName(name) {
-  const safe = name.replace(NOT_IN_NAMES, "_").replace(/^[.\s]+|[.\s]+$/g, "");
+  const safe = name.replace(NOT_IN_NAMES, "_").replace(ROOM, " ").replace(/^[. ]+|[. ]+$/g, "");
   return safe.replace(DEVICE, "_$&") || "secret";
 }
 
