@@ -6,12 +6,13 @@ reads, what the server has done by then, and how a second try ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
-from playwright.sync_api import Browser, Error
+from playwright.sync_api import Browser, Error, Page, Route
 
 from onetime.client import Client
 from tests.browser.place import Place
@@ -21,6 +22,7 @@ from tests.browser.test_reveal import (
     EXPECTED,
     GONE,
     READY,
+    SHOWN,
     arrive,
     assert_unsaid,
     claims,
@@ -40,9 +42,13 @@ UNKNOWN = "The server does not know yet that it has arrived, and deletes it with
 DELETED = "The secret is deleted from the server and the link no longer works."
 
 every_how = pytest.mark.parametrize("how", HOWS)
+whether_done = pytest.mark.parametrize("how", ["before", "lost"])
 every_how_and_passphrase = pytest.mark.parametrize(
     ("how", "passphrase"),
-    [*((how, "") for how in HOWS), ("lost", PASSPHRASE)],
+    [
+        *(pytest.param(how, "", id=how) for how in HOWS),
+        pytest.param("lost", PASSPHRASE, id="lost, passphrase"),
+    ],
 )
 
 
@@ -57,19 +63,23 @@ def line(place: Place) -> Iterator[Line]:
         yield line
 
 
+@pytest.fixture(scope="module")
+def whoever(browser: Browser, place: Place, line: Line) -> Iterator[Visitor]:
+    """At the other end of the line. One for all: the browser keeps our scripts, as everybody's does."""
+    with visiting(browser, replace(place, url=line.address), strict=False) as whoever:
+        yield whoever
+
+
 @pytest.fixture
-def far(place: Place, line: Line) -> Place:
-    """The installation as it is seen from the other end of the line."""
+def person(whoever: Visitor, line: Line) -> Iterator[Visitor]:
+    """In a tab of their own."""
     line.requests.clear()
-    return replace(place, url=line.address)
-
-
-@pytest.fixture
-def person(browser: Browser, far: Place) -> Iterator[Visitor]:
-    with visiting(browser, far, strict=False) as person:
-        yield person
-        assert [fault for fault in person.faults() if not EXPECTED.search(fault)] == []
-        assert_unsaid(person.requests)
+    whoever.requests.clear()
+    whoever.page = whoever.context.new_page()
+    yield whoever
+    assert [fault for fault in whoever.faults() if not EXPECTED.search(fault)] == []
+    assert_unsaid(whoever.requests)
+    whoever.page.close()
 
 
 def fate(made: Sealed) -> tuple[str, bool]:
@@ -144,7 +154,7 @@ def test_reveal(person: Visitor, line: Line, passphrase: str, how: How) -> None:
     assert made.status()["wrong_tries"] == 0
 
 
-@every_how
+@whether_done
 def test_reveal_and_a_reload(person: Visitor, line: Line, how: How) -> None:
     """What was on its way is shown at once; what was not waits for the button."""
     made = seal(person.place, TEXT)
@@ -175,7 +185,7 @@ def test_settle(person: Visitor, line: Line, how: How) -> None:
     person.page.wait_for_selector(f"text={DELETED}")
 
 
-@every_how
+@whether_done
 def test_settle_and_never_again(person: Visitor, line: Line, how: How) -> None:
     """Whoever closes the page has read it. Whether it has arrived the receipt says only where the server was told."""
     made = seal(person.place, TEXT)
@@ -246,19 +256,81 @@ def test_burn_by_receipt(person: Visitor, line: Line, how: How) -> None:
 # The page itself
 
 
-@pytest.mark.parametrize("path", ["/secret", "/offer.js"])
-@pytest.mark.parametrize("how", ["lost", "body"])
+@pytest.mark.parametrize(
+    ("path", "how"), [("/secret", "lost"), ("/secret", "body"), ("/offer.js", "body")]
+)
 def test_a_page_that_did_not_come_whole_has_opened_nothing(
     person: Visitor, line: Line, path: str, how: How
 ) -> None:
     made = seal(person.place, TEXT)
+    person.context.new_cdp_session(person.page).send("Network.clearBrowserCache")
     with line.broken(path, how):
         with suppress(Error):
             person.page.goto(f"{line.address}{made.link}", wait_until="commit")
         until(lambda: line.sent(path))
     assert fate(made) == ("new", False)
-    person.page.reload()
+    until(lambda: reloaded(person.page))
     arrive(person.page, READY)
     assert person.page.url.endswith(f"#{made.fragment}")
     press(person)
     read_once(person, made)
+
+
+def reloaded(page: Page) -> bool:
+    """Not where a navigation has failed and the browser's own page is still to come."""
+    with suppress(Error):
+        page.reload()
+        return True
+    return False
+
+
+# Twins: pages that lose something, and what sees it
+
+
+@dataclass(frozen=True)
+class Twin:
+    script: str
+    line_of_it: str
+    instead: str
+    test: Callable[..., None]
+    seen: str
+
+
+TWINS = {
+    "another secret": Twin(
+        "sharing",
+        "const isRepeated = attempt?.typed === typed;",
+        "const isRepeated = false;",
+        partial(test_create, passphrase=""),
+        r"assert \(\d+, \d+\) ==",
+    ),
+    "another claim": Twin(
+        "address",
+        "if (earlier !== null) return earlier;",
+        "",
+        partial(test_reveal, passphrase=""),
+        SHOWN,
+    ),
+    "the link forgotten": Twin(
+        "reveal", "await arrived;", "await arrived; forgetKey();", test_settle, "endswith"
+    ),
+    "not told again": Twin(
+        "settle", "await tell(proofs);", "tell(proofs).catch(() => {});", test_settle, UNKNOWN
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_page_that_loses_something_is_caught(person: Visitor, line: Line, name: str) -> None:
+    twin = TWINS[name]
+
+    def change(route: Route) -> None:
+        answer = route.fetch()
+        text = answer.text()
+        assert text.count(twin.line_of_it) == 1
+        route.fulfill(response=answer, body=text.replace(twin.line_of_it, twin.instead))
+
+    person.page.route(f"**/js/part/{twin.script}.js", change)
+    person.page.set_default_timeout(3000)
+    with pytest.raises((AssertionError, Error), match=twin.seen):
+        twin.test(person, line, how="lost")
