@@ -21,6 +21,7 @@ from onetime.errors import (
     Undecryptable,
     WrongPassphrase,
 )
+from onetime.web import errors
 from onetime.web.api import gate, wish
 from onetime.web.api.record import identifier
 from onetime.web.api.v1 import PASSPHRASE_TEXTS, TRY_AGAIN
@@ -101,7 +102,7 @@ def on_error(call: Call, error: OnetimeError) -> Answer:
         case Invalid():
             return _invalid(call, error)
         case _:
-            return _refuse(call, 422, str(error))
+            return _refuse(call, errors.status(error), str(error), error_type="ServerError")
 
 
 def _limited(call: Call, error: RateLimited) -> Answer:
