@@ -1,7 +1,8 @@
 """The connection breaks off: at each step of a secret's way, at each point of the request and its answer. What the person
 reads, what the server has done by then, and how a second try ends.
 
-`before`: the request does not arrive. `lost`: it does, and nothing comes back. `head`, `body`: half of that comes back.
+`before`: the request does not arrive. `lost`: it does, and nothing comes back. `head`: not the whole head of the answer, which
+browsers take for one all the same where there is no https. `body`: half of its body.
 """
 
 from __future__ import annotations

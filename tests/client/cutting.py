@@ -25,8 +25,8 @@ from urllib.parse import urlsplit
 PATIENCE_SECONDS = 60.0
 
 # before: closed without passing it on. lost: passed on, and closed without the answer. middle: after half of the answer.
-# head, body: after half of the answer's head or body. held: passed on, and the answer kept back until it is let go or the client gives up. swallowed: not even passed on.
-# changed: the last byte of the answer is another.
+# head: within the last line of its head. body: after half of its body. changed: the last byte of the answer is another.
+# held: passed on, and the answer kept back until it is let go or the client gives up. swallowed: not even passed on.
 How = Literal["before", "lost", "head", "body", "middle", "held", "swallowed", "changed"]
 
 
@@ -126,7 +126,7 @@ def answer_of(behind: tuple[str, int], request: Request) -> bytes:
 
 def part_of(answer: bytes, how: How | None) -> bytes:
     head = answer.index(b"\r\n\r\n") + 4
-    ends = {"head": head // 2, "body": (head + len(answer)) // 2, "middle": len(answer) // 2}
+    ends = {"head": head - 8, "body": (head + len(answer)) // 2, "middle": len(answer) // 2}
     return answer[: ends[how]] if how else answer
 
 

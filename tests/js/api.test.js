@@ -151,8 +151,11 @@ test("whatever is no answer of the server is none", async () => {
     const { error } = await asked(answer, () => api.look(proofs.linkProof));
     assert.ok(error instanceof api.Unreached, String(error));
   }
-  const { error } = await asked(new Response(bytes(3, 7)), () => api.reveal({ ...proofs, claim }));
-  assert.ok(error instanceof api.Unreached, "a header is missing");
+  const headers = { "Onetime-Window-Ends-At": "600", "Onetime-Now": "5" };
+  for (const answer of [new Response(bytes(3, 7)), new Response(bytes(0, 7), { headers })]) {
+    const { error } = await asked(answer, () => api.reveal({ ...proofs, claim }));
+    assert.ok(error instanceof api.Unreached, "a header is missing, or all of the body");
+  }
 });
 
 test("a settle goes on when its page is closed, and nothing else does", async () => {

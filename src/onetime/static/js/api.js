@@ -85,8 +85,11 @@ export async function look(linkProof) {
  */
 export async function reveal(proofs) {
   const answer = await ask("reveal", proofs);
+  const body = new Uint8Array(await whenArrived(answer.arrayBuffer()));
+  // Without https a browser takes a head that broke off for a whole one, with nothing behind it.
+  if (body.length === 0) throw new Unreached();
   return {
-    body: new Uint8Array(await whenArrived(answer.arrayBuffer())),
+    body,
     windowEndsAt: ofHeader(answer, "Onetime-Window-Ends-At"),
     now: ofHeader(answer, "Onetime-Now"),
   };
