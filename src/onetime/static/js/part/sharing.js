@@ -54,10 +54,11 @@ export function shareFrom(form, size, { done, refused }) {
     event.preventDefault();
     if (isSending) return;
     setSending(true);
+    /** @type {Made | undefined} */
+    let made;
     try {
-      const made = await share();
+      made = await share();
       attempt = undefined;
-      done(made);
     } catch (error) {
       const wrong = explain(error, size(bytesOf(secret.value)));
       // What could not be made is made anew.
@@ -66,6 +67,8 @@ export function shareFrom(form, size, { done, refused }) {
       complain(words(`said-${wrong.reason}`, wrong.values), wrong.field);
       refused();
     }
+    // Not within: what fails here was sent all the same.
+    if (made !== undefined) done(made);
   });
 
   /** @param {boolean} now */
