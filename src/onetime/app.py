@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
@@ -110,8 +111,10 @@ async def build(
 async def _open_store(
     settings: Settings, directory: Path, clock: Callable[[], float], log: Log
 ) -> VaultStore:
-    if settings.is_postgres:
-        store = await _postgres().PostgresVault.open(
+    if settings.is_postgres or settings.is_valkey:
+        adapter = _adapter(settings)
+        kind = adapter.PostgresVault if settings.is_postgres else adapter.ValkeyVault
+        store = await kind.open(
             settings.vault_url.reveal(), clock=clock, max_bytes=settings.vault_max_bytes
         )
         try:
@@ -130,37 +133,37 @@ async def _open_store(
     )
 
 
-def _postgres() -> ModuleType:
+def _adapter(settings: Settings) -> ModuleType:
     """The adapter, whose driver only those install who need it."""
+    extra = "postgres" if settings.is_postgres else "valkey"
     try:
-        from onetime.storage.vault import postgres  # noqa: PLC0415
+        return import_module(f"onetime.storage.vault.{extra}")
     except ImportError as error:
         raise Misconfigured(
-            f"ONETIME_VAULT_URL: {error.name} is not installed; pip install 'onetime[server,postgres]'"
+            f"ONETIME_VAULT_URL: {error.name} is not installed; pip install 'onetime[server,{extra}]'"
         ) from None
-    return postgres
 
 
 async def prepare(settings: Settings) -> None:
-    """Make the vault's schema in PostgreSQL, or bring it up to date.
+    """Make the vault's schema in PostgreSQL or bring it up to date, or load its functions into Valkey.
 
     Raises:
         Misconfigured: there is nothing to prepare, or it cannot be done.
     """
-    if not settings.is_postgres:
+    if not settings.is_postgres and not settings.is_valkey:
         raise Misconfigured(
-            "ONETIME_VAULT_URL names no PostgreSQL; a vault in a file needs nothing"
+            "ONETIME_VAULT_URL names no PostgreSQL or Valkey; a vault in a file needs nothing"
         )
-    await _postgres().prepare(settings.vault_url.reveal())
+    await _adapter(settings).prepare(settings.vault_url.reveal())
 
 
-async def inspect_postgres(settings: Settings) -> list[KeyUse]:
+async def inspect_server(settings: Settings) -> list[KeyUse]:
     """What living secrets need, asked as a running service would; changes nothing.
 
     Raises:
         Misconfigured: the vault cannot be used with this ONETIME_VAULT_URL.
     """
-    uses: list[KeyUse] = await _postgres().inspect(settings.vault_url.reveal())
+    uses: list[KeyUse] = await _adapter(settings).inspect(settings.vault_url.reveal())
     return uses
 
 

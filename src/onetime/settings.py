@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from onetime.errors import Misconfigured
 
@@ -33,6 +33,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 GUEST_CALLS = ("conceal", "generate", "show", "reveal", "receipt", "burn")
 
 POSTGRES = frozenset({"postgresql", "postgres"})
+VALKEY = frozenset({"valkey", "valkeys", "redis", "rediss"})
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -115,6 +116,8 @@ def _vault_url(text: str) -> Sensitive:
     except ValueError:
         parts = urlsplit("")
     host = r"(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?"
+    if parts.scheme in VALKEY:
+        return _valkey_url(text, parts, host)
     if (
         parts.scheme not in POSTGRES
         or not re.fullmatch(rf"{host}(,{host})*|", parts.netloc.rpartition("@")[2])
@@ -124,7 +127,28 @@ def _vault_url(text: str) -> Sensitive:
     ):
         raise ValueError(
             "must be empty or sqlite: (the vault lies in the data directory), or look like "
-            "postgresql://user:password@host/database, with signs in the password as %40"
+            "postgresql://user:password@host/database or valkeys://user:password@host, with signs in the password as %40"
+        )
+    return Sensitive(text)
+
+
+def _valkey_url(text: str, parts: SplitResult, host: str) -> Sensitive:
+    try:
+        is_port = parts.port is None or parts.port > 0
+    except ValueError:
+        is_port = False
+    is_encrypted = parts.scheme in {"valkeys", "rediss"}
+    if (
+        not is_port
+        or not re.fullmatch(host, parts.netloc.rpartition("@")[2])
+        or parts.path not in {"", "/"}
+        or "#" in text
+        or parts.netloc.count("@") > 1
+        or not re.fullmatch(r"(ca=/[^&=]+)?" if is_encrypted else "", parts.query)
+    ):
+        raise ValueError(
+            "must look like valkey://user:password@host:6379 or, encrypted, valkeys://user:password@host:6379?ca=/path/ca.pem, "
+            "with signs in the password as %40"
         )
     return Sensitive(text)
 
@@ -232,7 +256,7 @@ class Settings:
     vault_url: Sensitive = knob(
         Sensitive(""),
         _vault_url,
-        "Where secrets are kept: `postgresql://user:password@host/database`; empty: `sqlite:` in the data directory.",
+        "Where secrets are kept: `postgresql://user:password@host/database` or `valkeys://user:password@host`; empty: `sqlite:` in the data directory.",
     )
     vault_max_bytes: int = knob(
         10_000_000_000,
@@ -322,11 +346,18 @@ class Settings:
         return urlsplit(self.vault_url.reveal()).scheme in POSTGRES
 
     @cached_property
+    def is_valkey(self) -> bool:
+        """Whether `vault_url` names a Valkey server."""
+        return urlsplit(self.vault_url.reveal()).scheme in VALKEY
+
+    @cached_property
     def vault_place(self) -> str:
         """Where secrets are kept, for people to read: without names and passwords."""
-        if not self.is_postgres:
+        if not self.is_postgres and not self.is_valkey:
             return str(self.data_dir.absolute())
         parts = urlsplit(self.vault_url.reveal())
+        if self.is_valkey:
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @cached_property

@@ -35,7 +35,8 @@ def declared(name: str) -> list[str]:
     sources: dict[str, list[str]] = {
         "serve": serve,
         "postgres": serve + extras["postgres"],
-        "dev": serve + extras["postgres"] + extras["dev"],
+        "valkey": serve + extras["valkey"],
+        "dev": serve + extras["postgres"] + extras["valkey"] + extras["dev"],
         "clients": groups["clients"],
         "openapi": groups["openapi"],
         "bench": groups["bench"],
@@ -43,7 +44,9 @@ def declared(name: str) -> list[str]:
     return sources[name]
 
 
-@pytest.mark.parametrize("name", ["serve", "postgres", "dev", "clients", "openapi", "bench"])
+@pytest.mark.parametrize(
+    "name", ["serve", "postgres", "valkey", "dev", "clients", "openapi", "bench"]
+)
 def test_every_declared_dependency_is_locked_at_a_version_that_it_allows(name: str) -> None:
     versions = locked(name)
     for text in declared(name):
@@ -54,6 +57,7 @@ def test_every_declared_dependency_is_locked_at_a_version_that_it_allows(name: s
 
 def test_tests_run_on_the_versions_that_serve() -> None:
     assert locked("serve").items() <= locked("postgres").items() <= locked("dev").items()
+    assert locked("serve").items() <= locked("valkey").items() <= locked("dev").items()
 
 
 def test_the_locks_hold_versions_and_hashes_alone() -> None:

@@ -19,7 +19,8 @@ from onetime.storage.port import NewSecret, VaultStore
 from onetime.storage.vault import eraser
 from onetime.storage.vault.postgres import PostgresVault
 from onetime.storage.vault.sqlite import SqliteVault
-from tests.storage import postgres
+from onetime.storage.vault.valkey import ValkeyVault
+from tests.storage import postgres, valkey
 
 # When every test begins: any instant will do, but not one at which differences could hide.
 START = 1_700_000_000
@@ -196,9 +197,33 @@ async def postgres_address(folder: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenValkey:
+    kind: type[ValkeyVault] = ValkeyVault
+
+    async def __call__(
+        self,
+        address: str,
+        clock: Callable[[], float],
+        *,
+        faults: Faults | None = None,
+        **options: Any,
+    ) -> VaultStore:
+        # On a busy machine a test may wait longer than a visitor should.
+        options.setdefault("patience", 20)
+        return await self.kind.open(
+            address, clock=clock, **valkey.shifted(clock, faults), **options
+        )
+
+
+async def valkey_address(folder: Path) -> str:
+    return await valkey.empty_vault()
+
+
+@dataclass(frozen=True, slots=True)
 class Adapter:
     """`parts`: all that the files hold of a living secret's content; nothing for a store without files. `address` makes an
-    empty store, and may use a folder for it. `needs` is a name of tests.needs.
+    empty store, and may use a folder for it. `needs` is a name of tests.needs. `fails_as_one`: an error of the store undoes a whole
+    batch, which is done again.
     """
 
     name: str
@@ -207,12 +232,22 @@ class Adapter:
     parts: Callable[[str, bytes], list[bytes]]
     address: Callable[[Path], Awaitable[str]] = sqlite_address
     needs: str = ""
+    fails_as_one: bool = True
 
 
 ADAPTERS = (
     Adapter("sqlite", OpenSqlite(), sqlite_files, sqlite_parts),
     Adapter(
         "postgres", OpenPostgres(), postgres.files, postgres.parts, postgres_address, "postgres"
+    ),
+    Adapter(
+        "valkey",
+        OpenValkey(),
+        valkey.no_files,
+        valkey.no_parts,
+        valkey_address,
+        "valkey",
+        fails_as_one=False,
     ),
 )
 

@@ -1,4 +1,4 @@
-"""A TCP proxy before PostgreSQL that cuts at the one moment that matters: around COMMIT."""
+"""A TCP proxy before a store that cuts at the one moment that matters: around COMMIT, or what is one in that store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 class Proxy:
     """`at_commit`, once: "forwarded" sends COMMIT on and cuts before its reply, "withheld" cuts before it is sent on. With
     "… silently" nothing is cut: the connection stays, and nothing comes through any more. `refuses`: new connections are cut at
-    once, and counted.
+    once, and counted. `commit` is how a commit looks on its way.
     """
 
     port: int
@@ -23,6 +23,7 @@ class Proxy:
     refuses: bool = False
     refused: int = 0
     own_port: int = 0
+    commit: bytes = COMMIT
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -78,7 +79,7 @@ class Proxy:
         self, reader: asyncio.StreamReader, behind: asyncio.StreamWriter, gate: asyncio.Event
     ) -> None:
         while data := await reader.read(65536):
-            if COMMIT not in data or self.at_commit is None:
+            if self.commit not in data or self.at_commit is None:
                 behind.write(data)
                 await behind.drain()
                 continue

@@ -158,6 +158,11 @@ async def test_an_error_that_does_not_return_hurts_nobody(
 ) -> None:
     faults.broken, faults.how_often = name_of("secret new"), 1
     answers = await at_once(failing, a_bit_of_everything())
+    if not place.adapter.fails_as_one:
+        # Nothing else was undone, so there is nothing to do again.
+        assert answers[0] == Refused("Full")
+        assert await failing.put(new_secret("new")) == Stored()
+        return
     await check_everything(answers, await place.open(clock))
 
 

@@ -78,8 +78,10 @@ def _general_name(host: str) -> x509.GeneralName:
 
 
 @contextlib.asynccontextmanager
-async def ending_tls(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
-    """The port of a proxy that speaks TLS as PostgreSQL does, with a server on `port` that does not."""
+async def ending_tls(
+    port: int, context: ssl.SSLContext, *, request: bytes = SSL_REQUEST
+) -> AsyncIterator[int]:
+    """The port of a proxy that speaks TLS as PostgreSQL does, with a server on `port` that does not; without a `request` as others do."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -88,9 +90,10 @@ async def ending_tls(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
         tasks.add(task)
         behind: asyncio.StreamWriter | None = None
         try:
-            assert await reader.readexactly(len(SSL_REQUEST)) == SSL_REQUEST
-            writer.write(b"S")
-            await writer.drain()
+            if request:
+                assert await reader.readexactly(len(request)) == request
+                writer.write(b"S")
+                await writer.drain()
             await writer.start_tls(context)
             answers, behind = await asyncio.open_connection("127.0.0.1", port)
             await asyncio.wait(

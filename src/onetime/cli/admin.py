@@ -131,12 +131,12 @@ def assets(*, as_json: bool) -> None:
     say(json.dumps({"version": __version__, "folder": folder, "files": files}, indent=2))
 
 
-# A vault in PostgreSQL
+# A vault in PostgreSQL or Valkey
 
 
 @admin.command()
 def prepare() -> None:
-    """Make the vault in PostgreSQL, or bring it up to date.
+    """Make the vault in PostgreSQL or Valkey, or bring it up to date.
 
     onetime serve does it by itself when its role may; with fewer rights, this is run first, with ONETIME_VAULT_URL of the owner.
     """
@@ -175,8 +175,8 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     from onetime.app import data_directory, vault_file  # noqa: PLC0415 - needs the server's parts
 
     directory = settings.data_dir.absolute()
-    if settings.is_postgres:
-        yield from _postgres(settings, directory)
+    if settings.is_postgres or settings.is_valkey:
+        yield from _server(settings, directory)
         return
     if not vault_file(directory).is_file():
         yield Finding(False, f"there is no vault in {directory}; onetime serve makes one")
@@ -192,14 +192,14 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _free_space(settings, directory)
 
 
-def _postgres(settings: Settings, directory: Path) -> Iterator[Finding]:
-    from onetime.app import data_directory, inspect_postgres, read_keyring  # noqa: PLC0415
+def _server(settings: Settings, directory: Path) -> Iterator[Finding]:
+    from onetime.app import data_directory, inspect_server, read_keyring  # noqa: PLC0415
 
     try:
         data_directory(settings)
         keyring = read_keyring(settings, directory)
         yield from _modes(directory)
-        uses = asyncio.run(inspect_postgres(settings))
+        uses = asyncio.run(inspect_server(settings))
     except (Misconfigured, Unavailable) as error:
         yield Finding(False, str(error))
         return
