@@ -38,6 +38,7 @@ GOOD = [
     ("VAULT_URL", "sqlite:", "sqlite:"),
     ("VAULT_URL", "postgresql://me:word@db:5433/one", "postgresql://me:word@db:5433/one"),
     ("VAULT_URL", "valkey://127.0.0.1:6380", "valkey://127.0.0.1:6380"),
+    ("VAULT_URL", "valkey://one:1,[::1]:2?replicas=1", "valkey://one:1,[::1]:2?replicas=1"),
     (
         "VAULT_URL",
         "valkeys://me:w%40rd@[::1]/?ca=/etc/ca.pem",
@@ -118,7 +119,9 @@ BAD = [
     ("VAULT_URL", "valkey://me:pa@ss@db", "valkey://user:password@host:6379"),
     ("VAULT_URL", "valkey://me:12/34@db", "valkey://user:password@host:6379"),
     ("VAULT_URL", "valkey://db:port", "valkey://user:password@host:6379"),
-    ("VAULT_URL", "valkey://one,two", "valkey://user:password@host:6379"),
+    ("VAULT_URL", "valkey://one,two", "safe with ?replicas=1"),
+    ("VAULT_URL", "valkey://one?replicas=0", "valkey://user:password@host:6379"),
+    ("VAULT_URL", "valkey://one:70000", "valkey://user:password@host:6379"),
     ("VAULT_URL", "valkey://db/1", "valkey://user:password@host:6379"),
     ("VAULT_URL", "valkey://db?ca=/etc/ca.pem", "valkey://user:password@host:6379"),
     ("VAULT_MAX_BYTES", "999999", "999999 is less than 1000000"),

@@ -133,23 +133,27 @@ def _vault_url(text: str) -> Sensitive:
 
 
 def _valkey_url(text: str, parts: SplitResult, host: str) -> Sensitive:
-    try:
-        is_port = parts.port is None or parts.port > 0
-    except ValueError:
-        is_port = False
-    is_encrypted = parts.scheme in {"valkeys", "rediss"}
+    hosts = parts.netloc.rpartition("@")[2]
+    ports = [int(port) for port in re.findall(r":([0-9]+)(?:,|$)", hosts)]
+    options = dict(each.partition("=")[::2] for each in parts.query.split("&") if each)
+    allowed = {"replicas": r"[1-9]"}
+    if parts.scheme in {"valkeys", "rediss"}:
+        allowed["ca"] = r"/[^=]+"
     if (
-        not is_port
-        or not re.fullmatch(host, parts.netloc.rpartition("@")[2])
+        not re.fullmatch(rf"{host}(,{host})*", hosts)
+        or not all(0 < port < 65_536 for port in ports)
         or parts.path not in {"", "/"}
         or "#" in text
         or parts.netloc.count("@") > 1
-        or not re.fullmatch(r"(ca=/[^&=]+)?" if is_encrypted else "", parts.query)
+        or not all(re.fullmatch(allowed.get(name, "(?!)"), said) for name, said in options.items())
     ):
         raise ValueError(
             "must look like valkey://user:password@host:6379 or, encrypted, valkeys://user:password@host:6379?ca=/path/ca.pem, "
-            "with signs in the password as %40"
+            "with signs in the password as %40; ?replicas=1 waits for as many"
         )
+    if "," in hosts and "replicas" not in options:
+        # A primary of before, which nobody has told yet, would give out again what was read elsewhere.
+        raise ValueError("names several hosts, which is safe with ?replicas=1 (or more) alone")
     return Sensitive(text)
 
 

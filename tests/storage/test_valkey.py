@@ -18,10 +18,10 @@ from onetime.errors import Misconfigured, Unavailable
 from onetime.log import Log
 from onetime.model import State
 from onetime.settings import Settings
-from onetime.storage.port import Session, Stored, VaultStore
+from onetime.storage.port import KeyName, Session, Stored, VaultStore
 from onetime.storage.vault import link, steps
 from onetime.storage.vault.envelope import SLEPT_SECONDS
-from onetime.storage.vault.valkey import ValkeyVault, _Round, inspect, prepare
+from onetime.storage.vault.valkey import SCHEMA_VERSION, ValkeyVault, _Round, inspect, prepare
 from tests import needs
 from tests.storage import valkey
 from tests.storage.adapters import HOUR, Clock, name_of, new_secret
@@ -263,6 +263,102 @@ async def test_a_server_that_stands_still_hangs_nobody_and_does_nothing_late(
     assert await store.take(B)
 
 
+async def follow(replica: Server, primary: Server, *, port: int | None = None) -> None:
+    """Until the replica has what the primary has."""
+    await replica.ask("REPLICAOF", "127.0.0.1", port or primary.port)
+    async with asyncio.timeout(20):
+        while b"master_link_status:up" not in await replica.ask("INFO", "replication"):  # noqa: ASYNC110 - it is another program
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def two() -> Iterator[tuple[Server, Server]]:
+    needs.need("valkey")
+    servers = Server(), Server()
+    yield servers
+    for server in servers:
+        server.remove()
+
+
+@pytest.fixture
+async def pair(two: tuple[Server, Server]) -> tuple[Server, Server, str]:
+    """A primary, its replica, and the address of both."""
+    primary, replica = two
+    await follow(replica, primary)
+    return primary, replica, f"{primary.url()},127.0.0.1:{replica.port}?replicas=1"
+
+
+async def test_without_waiting_a_failover_loses_and_brings_back_as_documented(
+    two: tuple[Server, Server], stores: list[VaultStore]
+) -> None:
+    primary, replica = two
+    async with Proxy(primary.port) as proxy:
+        await follow(replica, primary, port=proxy.own_port)
+        store = await ValkeyVault.open(primary.url())
+        stores.append(store)
+        await store.put(fresh())
+        await primary.ask("WAIT", 1, 10_000)
+        proxy.refuses = True
+        proxy.cut()
+        assert await store.take(A)
+        assert await store.put(fresh("b")) == Stored()
+        primary.stop()
+        await replica.ask("REPLICAOF", "NO", "ONE")
+        promoted = await ValkeyVault.open(replica.url())
+        stores.append(promoted)
+        assert await promoted.take(A)
+        assert await promoted.take(B) is None
+
+
+async def test_with_replicas_a_failover_loses_nothing_and_brings_nothing_back(
+    pair: tuple[Server, Server, str], stores: list[VaultStore]
+) -> None:
+    primary, replica, url = pair
+    store = await ValkeyVault.open(url, patience=20, proof_seconds=20)
+    stores.append(store)
+    numbers = range(60)
+
+    async def live(number: int) -> list[Any]:
+        secret = fresh(f"{number}")
+        await asyncio.sleep(0.01 * number)
+        put = await make(store, call("put", secret))
+        taken = [await make(store, call("take", secret.secret_id)) for _ in range(2)]
+        return [put, *(getattr(each, "body", None) for each in taken)]
+
+    async def fail_over() -> None:
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(primary.stop)
+        await replica.ask("REPLICAOF", "NO", "ONE")
+        # Without a replica nobody would be answered.
+        await asyncio.to_thread(primary.start)
+        await primary.ask("REPLICAOF", "127.0.0.1", replica.port)
+
+    *lives, _ = await asyncio.gather(*map(live, numbers), fail_over())
+    assert lives == [[Stored(), f"body of {number}".encode(), None] for number in numbers]
+
+
+async def test_what_no_replica_has_is_answered_to_nobody(
+    pair: tuple[Server, Server, str], stores: list[VaultStore]
+) -> None:
+    primary, replica, url = pair
+    store = await ValkeyVault.open(url, proof_seconds=1.5)
+    stores.append(store)
+    await store.put(fresh())
+    await store.put(fresh("b"))
+    assert await store.take(B)
+    replica.pause()
+    try:
+        await unavailable_within(AWAY_SECONDS + 1, store.take(A))
+    finally:
+        replica.resume()
+    assert await store.doubts() == []
+    alone = await ValkeyVault.open(primary.url())
+    stores.append(alone)
+    assert [each.partition(":")[0] for each in await alone.doubts()] == [
+        "replicas are 1, and 0 are waited for"
+    ]
+
+
 async def test_a_server_that_lost_its_functions_gets_them_again(
     own: Server, url: str, stores: list[VaultStore]
 ) -> None:
@@ -281,6 +377,18 @@ async def test_ten_may_start_at_once(own: Server, url: str, stores: list[VaultSt
 
 
 # The start
+
+
+async def test_a_vault_of_a_newer_version_is_refused(
+    own: Server, url: str, stores: list[VaultStore]
+) -> None:
+    store = await ValkeyVault.open(url)
+    stores.append(store)
+    keys = [KeyName(number=1, verifier=b"v")]
+    await store.adopt(keys)
+    await own.ask("HSET", "onetime:vault", "schema_version", SCHEMA_VERSION + 1)
+    with pytest.raises(Misconfigured, match="newer version"):
+        await store.adopt(keys)
 
 
 async def test_a_server_that_may_evict_is_refused(own: Server, url: str) -> None:
@@ -464,6 +572,7 @@ async def test_every_key_has_an_end_and_every_field_is_in_the_inventory(
     stores.append(store)
     await use_every_verb(store)
     listed = {each.name for each in inventory.FIELDS if each.place is inventory.Place.VAULT}
+    await store.adopt([KeyName(number=1, verifier=b"v")])
     columns = {each.partition(".")[2] for each in listed}
     _, keys = await own.ask("SCAN", "0", "COUNT", "10000")
     assert len(keys) > 20

@@ -45,7 +45,7 @@ SETTINGS = {
     "appendonly": "yes",
     "appendfsync": "always",
     "maxmemory-policy": "noeviction",
-    "enable-debug-command": "no",
+    "repl-diskless-sync-delay": "0",
 }
 
 # The store's clock is what the connection of a test adds to each call.

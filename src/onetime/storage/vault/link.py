@@ -6,6 +6,7 @@ command may be repeated is what the vault has to decide.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +21,8 @@ from valkey.asyncio.connection import Connection, SSLConnection
 from onetime.errors import Misconfigured, Unavailable
 
 DEFAULT_PORT = 6379
+# Where several hosts are named, one that is silent keeps nobody from the next.
+HOST_SECONDS = 0.5
 OLDEST_SERVER = 9
 
 # A library has the name of its version, so that processes of two versions may run side by side.
@@ -70,12 +73,20 @@ class EncryptedLine(SSLConnection, Line):
 Dial = Callable[[str], Line]
 
 
-def dial(url: str) -> Line:
-    """A connection that is not made yet.
+def addresses(url: str) -> list[str]:
+    """A URL for each of its hosts, of which one is the primary."""
+    parts = urlsplit(url)
+    signs_in, at, hosts = parts.netloc.rpartition("@")
+    return [parts._replace(netloc=f"{signs_in}{at}{host}").geturl() for host in hosts.split(",")]
 
-    Raises:
-        ValueError: the URL is none of ours.
-    """
+
+def replicas(url: str) -> int:
+    """How many replicas have to have what is answered."""
+    return int(parse_qs(urlsplit(url).query).get("replicas", ["0"])[0])
+
+
+def dial(url: str) -> Line:
+    """A connection to the one host of `url`, that is not made yet."""
     parts = urlsplit(url)
     options: dict[str, Any] = {
         "host": parts.hostname or "localhost",
@@ -101,7 +112,7 @@ class Link:
     """
 
     def __init__(self, url: str, *, dial: Dial = dial, library: str | None = LIBRARY) -> None:
-        self._url = url
+        self._addresses = addresses(url)
         self._dial = dial
         self._library = library
         self._line: Line | None = None
@@ -118,7 +129,17 @@ class Link:
         if self._line is not None and not self._line.is_cut:
             return self._line
         await self.give_up()
-        line = self._dial(self._url)
+        *others, last = self._addresses
+        for address in others:
+            with contextlib.suppress(*LOST):
+                async with asyncio.timeout(HOST_SECONDS):
+                    self._line = await self._made(address)
+                return self._line
+        self._line = await self._made(last)
+        return self._line
+
+    async def _made(self, address: str) -> Line:
+        line = self._dial(address)
         try:
             await line.connect()
             await _check(line)
@@ -126,7 +147,6 @@ class Link:
         except BaseException:
             await _drop(line)
             raise
-        self._line = line
         return line
 
     async def give_up(self) -> None:
@@ -205,7 +225,10 @@ def is_without_functions(error: exceptions.ResponseError) -> bool:
 
 def is_here(url: str) -> bool:
     """Whether what is said to the server stays on this machine."""
-    host = urlsplit(url).hostname or "localhost"
+    return all(_is_here(urlsplit(address).hostname or "localhost") for address in addresses(url))
+
+
+def _is_here(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

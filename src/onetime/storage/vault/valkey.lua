@@ -29,19 +29,21 @@ end
 
 -- A secret and its receipt share a slot: what is in braces counts.
 local function tagged(word, id)
-    local tag = string.gsub(string.sub(id, 1, 4), '.', function(each) return string.format('%02x', string.byte(each)) end)
-    return 'onetime:{' .. tag .. '}:' .. word .. ':' .. id
+    local a, b, c, d = string.byte(id, 1, 4)
+    return string.format('onetime:{%02x%02x%02x%02x}:', a or 0, b or 0, c or 0, d or 0) .. word .. ':' .. id
 end
 local function secret_key(id) return tagged('secret', id) end
 local function receipt_key(id) return tagged('receipt', id) end
 local function name_key(id) return tagged('name', id) end
 
+local function seconds_left(till, now) return math.max(till - now, 0) + SPARE end
+
 local function live(key, till, now, spare)
-    call('EXPIRE', key, math.max(till - now, 0) + SPARE + (spare or 0))
+    call('EXPIRE', key, seconds_left(till, now) + (spare or 0))
 end
 
 local function live_at_least(key, till, now)
-    local seconds = math.max(till - now, 0) + SPARE
+    local seconds = seconds_left(till, now)
     call('EXPIRE', key, seconds, 'NX')
     call('EXPIRE', key, seconds, 'GT')
 end
@@ -81,7 +83,6 @@ local function forget_content(id, size)
     if call('ZREM', DUE_SECRET, due_name(id, size)) == 1 then
         call('HINCRBY', VAULT, 'size_bytes', -room_of(size))
     end
-    call('ZREM', WINDOWS, id)
     call('DEL', secret_key(id))
 end
 
@@ -101,6 +102,7 @@ end
 local function end_window(key, id, size)
     call('HSET', key, 'state', 'revealed')
     call('HDEL', key, 'window_ends_at')
+    call('ZREM', WINDOWS, id)
     forget_content(id, size)
 end
 
@@ -139,7 +141,11 @@ local function write(name, flags, act)
         local at = instant(args)
         local key = 'onetime:op:' .. args[1]
         local earlier = call('GET', key)
-        if earlier then return cmsgpack.unpack(earlier) end
+        if earlier then
+            -- A write: what waits for replicas after it waits for the first copy as well.
+            call('PEXPIRE', key, TOKEN_MS)
+            return cmsgpack.unpack(earlier)
+        end
         if at > tonumber(args[2]) then return {at, 'late'} end
         local now = math.floor(at / 1000000)
         wake(now)
@@ -215,17 +221,15 @@ write('put', GROWS, function(now, a)
         'secret_id', a[7], 'wrapped', a[11], 'state', 'new', 'wrong_tries', 0, 'size_bytes', size)
     if a[12] ~= '' then call('HSET', key, 'open_hash', a[12], 'locked_until', 0) end
     call('HSET', secret, 'head', a[9], 'body', a[10], 'key_number', a[5])
-    call('SET', name_key(a[7]), a[8])
+    call('SET', name_key(a[7]), a[8], 'EX', seconds_left(over, now))
     live(key, over, now)
-    live(name_key(a[7]), over, now)
     live(secret, ends, now)
     enter(DUE_SECRET, ends, due_name(a[7], size))
     enter(DUE_RECEIPT, over, a[8])
     call('HINCRBY', VAULT, 'size_bytes', room_of(size))
     if a[14] ~= '' then
         call('HSET', key, 'listing_id', a[14], 'listing', a[15])
-        call('SET', 'onetime:listing:' .. a[14], a[8])
-        live('onetime:listing:' .. a[14], over, now)
+        call('SET', 'onetime:listing:' .. a[14], a[8], 'EX', seconds_left(over, now))
     end
     if a[13] ~= '' then
         -- Of two that came in one second the later is the newer.
@@ -519,11 +523,13 @@ write('end_sessions_of', REMOVES, function(_, a)
     return {ended}
 end)
 
--- Pairs: number, verifier; the current one first
+-- 1 the version of what is kept here, then pairs: number, verifier; the current one first
 write('adopt', REMOVES, function(now, a)
+    local version = call('HGET', VAULT, 'schema_version') or a[1]
+    if tonumber(version) > tonumber(a[1]) then return {'newer', version} end
     local verifier = call('HGET', VAULT, 'verifier')
     local numbers, is_known = {}, not verifier
-    for i = 1, #a, 2 do
+    for i = 2, #a, 2 do
         numbers[a[i]] = true
         is_known = is_known or a[i + 1] == verifier
     end
@@ -532,7 +538,7 @@ write('adopt', REMOVES, function(now, a)
     for i = 1, #uses, 2 do
         if not numbers[uses[i]] and tonumber(uses[i + 1]) > now then return {'lacking'} end
     end
-    call('HSET', VAULT, 'verifier', a[2])
+    call('HSET', VAULT, 'verifier', a[3], 'schema_version', a[1])
     return {'adopted'}
 end)
 
@@ -556,6 +562,7 @@ write('sweep', REMOVES, function(now)
             end
             call('HDEL', key, 'window_ends_at', 'open_hash', 'locked_until')
         end
+        call('ZREM', WINDOWS, id)
         forget_content(id, size)
     end
     local more = #secrets == ROWS

@@ -45,6 +45,9 @@ from onetime.storage.vault.transaction import STATES
 
 R = TypeVar("R")
 
+# Of the keys and fields in valkey.lua. Functions may differ while it is the same.
+SCHEMA_VERSION = 1
+
 # Seconds from a call to "Unavailable", while the store is away. A batch of many bytes gets more.
 PATIENCE_SECONDS = 1.8
 # Where nobody listens, nobody is waited for as long.
@@ -56,6 +59,8 @@ BYTES_A_SECOND = 10_000_000
 # longer (TOKEN_MS), and begins nothing in the last tenth.
 PROOF_SECONDS = 5.0
 PAUSE_SECONDS = 0.03
+# For replicas, before the batch is looked for anew.
+WAIT_MS = 1000
 # As TOKEN_MS in valkey.lua, and one more.
 TOKEN_SECONDS = 11.0
 FOR_EVER = 1 << 52
@@ -122,6 +127,7 @@ class ValkeyVault:
         self._max_bytes = min(max_bytes, FOR_EVER)
         self._proof_seconds = proof_seconds
         self._patience = patience
+        self._replicas = link.replicas(url)
         self._writer = Link(url, dial=dial, library=library)
         self._reader = Link(url, dial=dial, library=library)
         self._keeper = Link(url, dial=dial, library=library)  # scrubs
@@ -192,9 +198,14 @@ class ValkeyVault:
                     raise Misconfigured(
                         "ONETIME_OLD_ROOT_KEYS lacks a key that living secrets were sealed with"
                     )
+                case "newer":
+                    raise Misconfigured(
+                        "The vault was written by a newer version "
+                        f"(schema {int(answer.said[1])}, this program knows {SCHEMA_VERSION})"
+                    )
 
         pairs = [part for key in keys for part in (key.number, key.verifier)]
-        await self._submit(Step("adopt", read, *pairs))
+        await self._submit(Step("adopt", read, SCHEMA_VERSION, *pairs))
 
     async def key_uses(self) -> list[KeyUse]:
         return await self._look(Step("key_uses", _key_uses))
@@ -504,7 +515,7 @@ class ValkeyVault:
             async with asyncio.timeout(self._patience):
                 line = await self._keeper.line()
                 kept = await link.facts(line, "persistence")
-                replicas = (await link.facts(line, "replication"))["connected_slaves"]
+                replicas = int((await link.facts(line, "replication"))["connected_slaves"])
                 settings = await _settings(line)
         except (*LOST, exceptions.ValkeyError) as error:
             await self._keeper.give_up()
@@ -521,8 +532,10 @@ class ValkeyVault:
             "save is set: snapshots (dump.rdb) keep what was read until the next one": bool(
                 settings.get("save")
             ),
-            "replication is asynchronous: a replica that is promoted may lack what was just shared, and may give out "
-            "again what was just read": replicas != "0",
+            f"replicas are {replicas}, and {self._replicas} are waited for: one that is promoted may lack what was just shared, and "
+            "may give out again what was just read": replicas > self._replicas,
+            "no-appendfsync-on-rewrite is on: a power cut at the wrong moment loses what was just shared, and may "
+            "bring back what was just read": settings.get("no-appendfsync-on-rewrite") == "yes",
             "the connection to the server is not encrypted; valkeys:// is": is_remote
             and self._url.partition(":")[0] not in TLS,
         }
@@ -639,17 +652,21 @@ class ValkeyVault:
         if self._has_learned and link_ is self._writer:
             left = 0.9 * max(proof_at - _in(0), 0)
             not_after = int((asked_at + self._offset + left) * 1e6)
-        await line.send([round_.batch[place].command(not_after) for place in sent])
+        commands = [round_.batch[place].command(not_after) for place in sent]
+        waits = bool(self._replicas) and link_ is self._writer
+        if waits:
+            commands.append(("WAIT", self._replicas, WAIT_MS))
+        await line.send(commands)
+        results: dict[int, Any] = {}
         lost: Exception | None = None
         for place in sent:
-            step = round_.batch[place]
             try:
                 instant, *said = await line.read_response()
             except exceptions.ResponseError as error:
                 if isinstance(error, LOST) or link.is_without_functions(error):
                     lost = error  # it was not done; the others' replies are read all the same
-                    continue
-                round_.answer(place, _meaning(error))
+                else:
+                    results[place] = _meaning(error)
                 continue
             now = self._learn(instant, asked_at)
             if said == [b"late"]:
@@ -657,9 +674,15 @@ class ValkeyVault:
             if link_ is self._writer:
                 self._awake_at = now
             try:
-                result = step.read(Answer(now, said))
+                results[place] = round_.batch[place].read(Answer(now, said))
             except Exception as error:  # noqa: BLE001 - a refusal, or a bug that must not fail its neighbours
-                result = error
+                results[place] = error
+            if not waits:
+                round_.answer(place, results.pop(place))
+        if waits and await line.read_response() < self._replicas:
+            # Until they have it, what has happened may still be undone: nobody is answered.
+            raise TimeoutError
+        for place, result in results.items():
             round_.answer(place, result)
         if lost is not None:
             raise lost
@@ -743,7 +766,7 @@ def _refusal(error: BaseException) -> Misconfigured | Unavailable:
 async def _settings(line: Line) -> dict[str, str]:
     """What CONFIG says; nothing where this user may not ask."""
     try:
-        said = await line.ask("CONFIG", "GET", "appendfsync", "save")
+        said = await line.ask("CONFIG", "GET", "appendfsync", "save", "no-appendfsync-on-rewrite")
     except exceptions.ResponseError:
         return {}
     return {said[at].decode(): said[at + 1].decode() for at in range(0, len(said), 2)}
