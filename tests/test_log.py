@@ -125,8 +125,10 @@ def logged() -> list[tuple[str, ast.Call]]:
     ]
 
 
-# A template, a random name, the message of an error of ours, the exit code of a worker, how many connections may be open.
+# A template, a random name, the message of an error of ours, the exit code of a worker, how many connections may be open,
+# and what an adapter says of the settings of its server.
 HARMLESS = {
+    "doubt",
     "most",
     "call.route",
     "call.request_id",

@@ -26,7 +26,8 @@ async def sweep(app: App) -> None:
     if app.is_clock_off:
         app.log.warning(
             "clock is off",
-            reason=f"this process's clock is {app.store.skew():+.0f} s from the store's, which counts",
+            reason="This process's clock is so many seconds ahead of the store's, which counts",
+            count=round(app.store.skew()),
         )
 
 
