@@ -88,7 +88,7 @@ format: $(VENV)/.dev
 faults: $(VENV)/.dev .venv-clients/.ready .venv-openapi/.ready tests/js/node_modules/.ready
 	@echo "Time budget: $(FAULTS_MINUTES) minutes on 2 cores."
 	@PYTHONHASHSEED=0 TEST_ROUNDS=full TEST_MINUTES=$(RACES_MINUTES) \
-		$(BIN)/python -m pytest -n 2 --dist loadfile -m rounds -o faulthandler_timeout=0
+		$(BIN)/python -m pytest -n 2 --dist loadfile -m "rounds or full" -o faulthandler_timeout=0
 	@PYTHONHASHSEED=0 TEST_ROUNDS=full $(BIN)/python -m tests.faults
 
 bench: $(VENV)/.dev .venv-bench/.ready

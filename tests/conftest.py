@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from tests import needs
-from tests.rounds import rounds
+from tests.rounds import is_full, rounds
 
 # The same examples on every run and machine; the time of one example is no claim of ours.
 settings.register_profile(
@@ -34,7 +34,11 @@ def pytest_report_header() -> list[str]:
     return [f"time budget: {minutes:g} minutes on 2 cores"] if minutes else []
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not is_full():
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         module = item.getparent(pytest.Module)
         if module is not None and getattr(module.obj, "rounds", None) is rounds:

@@ -5,6 +5,9 @@ setting that it does not know.
 """
 
 import os
+from typing import Any
+
+import pytest
 
 
 def rounds(quick: int, full: int) -> int:
@@ -12,4 +15,13 @@ def rounds(quick: int, full: int) -> int:
 
     Tests of a module that imports this name get the mark `rounds`, by which `make faults` finds them.
     """
-    return full if os.environ.get("TEST_ROUNDS") == "full" else quick
+    return full if is_full() else quick
+
+
+def is_full() -> bool:
+    return os.environ.get("TEST_ROUNDS") == "full"
+
+
+def in_full(case: Any) -> Any:
+    """One more case of a parametrised test, for `make faults` alone: of one kind with those that `make test` runs."""
+    return pytest.param(case, marks=pytest.mark.full)

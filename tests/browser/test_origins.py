@@ -28,11 +28,16 @@ from tests.browser.place import Place, installed
 from tests.browser.proxy import certificate, free_port, tls_proxy
 from tests.browser.visitor import SECRET, Visitor, visiting
 from tests.cli.running import until
+from tests.rounds import in_full
 
 WAYS = ["http, loopback", "http, a name", "https, a name", "https, under a path"]
 
 
-@pytest.fixture(scope="module", params=WAYS)
+# Loopback is how all other tests come; of the two by https the one with more that can go wrong.
+FIRST = {"http, a name", "https, under a path"}
+
+
+@pytest.fixture(scope="module", params=[way if way in FIRST else in_full(way) for way in WAYS])
 def reached(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
