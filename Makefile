@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_MINUTES := 12
 FAULTS_MINUTES := 25
-RACES_MINUTES := 17
+RACES_MINUTES := 22
 
 # Nothing of the machine's own pip settings is needed or wanted, but where it downloads from stays its business.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

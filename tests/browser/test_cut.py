@@ -38,6 +38,9 @@ from tests.cli.running import until
 from tests.client.cutting import How, Line, cutting
 from tests.rounds import in_full
 
+# Each cut takes seconds: for `make faults`.
+pytestmark = pytest.mark.full
+
 HOWS: tuple[How, ...] = ("before", "lost", "head", "body")
 TEXT = "Ґанок\n  і «щастя»\u202e\t👩\u200d👧\0"
 UNKNOWN = "The server does not know yet that it has arrived, and deletes it within 10 minutes."

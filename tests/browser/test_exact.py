@@ -67,6 +67,7 @@ def test_form_to_api(visitor: Visitor, script: bool, place: Place) -> None:
                 assert json.loads(place.server.reveal(key).body)["value"] == fed(text), case
 
 
+@pytest.mark.full
 def test_form_to_command(visit: Visit, place: Place, tmp_path: Path) -> None:
     person = Person(place.url, tmp_path)
     with visit() as visitor:
@@ -75,6 +76,7 @@ def test_form_to_command(visit: Visit, place: Place, tmp_path: Path) -> None:
             assert (said.code, said.out.decode()) == (0, text), case
 
 
+@pytest.mark.full
 def test_command_to_page(visit: Visit, place: Place, tmp_path: Path) -> None:
     person = Person(place.url, tmp_path)
     with visit() as visitor:

@@ -12,6 +12,9 @@ from playwright.sync_api import Browser
 from tests import needs
 from tests.browser.place import Place
 
+# Every size is photographed: for `make faults`; tests/js reads them all.
+pytestmark = pytest.mark.full
+
 READER = needs.ROOT / "tests" / "js" / "qr_read.js"
 LINKS = [
     "http://127.0.0.1:3000/secret#q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",

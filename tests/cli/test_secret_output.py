@@ -17,6 +17,9 @@ from tests.cli.person import RECEIPT, Person
 from tests.cli.running import ONETIME, PATIENCE_SECONDS, Server, serving
 from tests.client.cutting import Line
 
+# Each takes several processes: for `make faults`.
+pytestmark = pytest.mark.full
+
 GONE = "onetime: there is nothing here: it was opened or destroyed, has expired, or never was\n"
 LINK = "https://secrets.example/secret#D3CSNUWufwEnBC2_CsexPc_v0H3gyI1cMoZowGjohJY"
 

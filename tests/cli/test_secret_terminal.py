@@ -10,6 +10,9 @@ import pytest
 from tests.cli.person import CLAIM, RECEIPT, Person
 from tests.client.cutting import Line
 
+# Each types at a terminal and waits: for `make faults`.
+pytestmark = pytest.mark.full
+
 LINK = re.compile(r"https?://\S+/secret\S+")
 ESCAPE = "\x1b"
 

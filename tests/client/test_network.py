@@ -23,6 +23,9 @@ from tests.browser.proxy import certificate
 from tests.cli.running import Server, serving
 from tests.client.cutting import How, Line, cutting, tunnelling
 
+# For `make faults`, like all that breaks lines on purpose.
+pytestmark = pytest.mark.full
+
 HERE = "https://secrets.example/"
 KEY = "D3CSNUWufwEnBC2_CsexPc_v0H3gyI1cMoZowGjohJY"
 LINK = f"{HERE}secret#{KEY}"

@@ -53,7 +53,7 @@ async def test_of_readers_and_burners_at_once_one_wins_and_the_receipt_says_whic
 ) -> None:
     order = random.Random(1)
     seen: set[State] = set()
-    for _ in range(rounds(25, 200)):
+    for _ in range(rounds(10, 200)):
         sealed = Sealed()
         await pair[0].envelopes.create(sealed.new())
         devices = [device(number) for number in range(4)]
@@ -89,7 +89,7 @@ async def test_of_readers_and_burners_at_once_one_wins_and_the_receipt_says_whic
 
 async def test_a_settle_amid_deliveries_ends_them(pair: tuple[App, App]) -> None:
     order = random.Random(2)
-    for _ in range(rounds(25, 200)):
+    for _ in range(rounds(10, 200)):
         sealed, phone = Sealed(), device("phone")
         await pair[0].envelopes.create(sealed.new())
         await pair[0].envelopes.reveal(sealed.link_proof, sealed.open_proof, phone)

@@ -46,7 +46,7 @@ async def test_of_reveals_and_burns_at_once_one_wins_and_the_receipt_says_which(
 ) -> None:
     order = random.Random(1)
     seen: set[State] = set()
-    for _ in range(rounds(25, 200)):
+    for _ in range(rounds(10, 200)):
         made = await pair[0].vault.conceal("correct horse", Wish(passphrase=passphrase))
         key = made.receipt.receipt_key
         calls: list[Any] = [
@@ -75,7 +75,7 @@ async def test_a_wrong_one_at_the_same_moment_neither_burns_nor_blocks(
     pair: tuple[App, App],
 ) -> None:
     order = random.Random(2)
-    for _ in range(rounds(25, 200)):
+    for _ in range(rounds(10, 200)):
         made = await pair[0].vault.conceal("correct horse", Wish(passphrase=RIGHT))
         texts = ["guess"] * 4 + [RIGHT]
         calls = [
@@ -97,7 +97,7 @@ async def test_showing_a_value_and_revealing_it_do_not_disturb_each_other(
     pair: tuple[App, App],
 ) -> None:
     order = random.Random(3)
-    for _ in range(rounds(25, 200)):
+    for _ in range(rounds(10, 200)):
         made = await pair[0].vault.generate(Recipe())
         key = made.receipt.receipt_key
         calls = [app.vault.generated_value(key) for app in pair for _ in range(4)]

@@ -36,6 +36,9 @@ from tests.privacy.received import (
     unsent,
 )
 
+# Whole journeys, every byte searched: for `make faults`.
+pytestmark = pytest.mark.full
+
 TEXT, WORD, WRONG = SECRET.value, PASSPHRASE.value, GUESS.value
 
 

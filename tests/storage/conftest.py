@@ -11,6 +11,17 @@ from tests import needs
 from tests.storage.adapters import ADAPTERS, Adapter, Clock, Place
 from tests.storage.races import Crew
 
+# Of these `make test` tries the default store, `make faults` the others too; the contract itself is always tried on all.
+LONG = ("test_races", "test_faults")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        adapter = getattr(item, "callspec", None) and item.callspec.params.get("adapter")  # type: ignore[attr-defined]
+        if isinstance(adapter, Adapter) and adapter.name != "sqlite" and item.path.stem in LONG:
+            item.add_marker(pytest.mark.full)
+
 
 @pytest.fixture
 def clock() -> Clock:

@@ -33,6 +33,9 @@ from tests.storage.postgres import ROLE, Server
 from tests.storage.races import Refused, at_once, call, make
 from tests.storage.tls import Authority, ending_tls
 
+# What breaks the server on purpose is for `make faults`; the contract runs in `make test`.
+pytestmark = pytest.mark.full
+
 # From a call to "Unavailable", with what a busy machine adds.
 AWAY_SECONDS = 4.0
 

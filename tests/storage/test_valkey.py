@@ -31,6 +31,9 @@ from tests.storage.races import Refused, at_once, call, make
 from tests.storage.tls import Authority, ending_tls
 from tests.storage.valkey import Server
 
+# What breaks the server on purpose is for `make faults`; the contract runs in `make test`.
+pytestmark = pytest.mark.full
+
 # From a call to "Unavailable", with what a busy machine adds; where the operation was sent, five seconds more.
 AWAY_SECONDS = 3.0
 SENT_SECONDS = 7.0
