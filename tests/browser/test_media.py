@@ -11,6 +11,9 @@ from tests.browser.conftest import Visit
 from tests.browser.place import Place
 from tests.browser.visitor import SECRET, Visitor
 
+# Other ways to look, one by one: for `make faults`.
+pytestmark = pytest.mark.full
+
 MOST_BYTES = 60_000
 
 # What stands on a sheet of paper.

@@ -13,6 +13,9 @@ import pytest
 from onetime.cli.serve import DRAIN_SECONDS
 from tests.cli.running import Server, serving, until
 
+# Ends that take their time: for `make faults`.
+pytestmark = pytest.mark.full
+
 BODY = b"secret=half+of+this+came+before+the+signal"
 
 

@@ -32,6 +32,9 @@ from tests.privacy.journeys import CANARIES, SECRET, Visitor
 from tests.privacy.leaky import LEAKS
 from tests.privacy.server import serving
 
+# Whole journeys, every file searched: for `make faults`.
+pytestmark = pytest.mark.full
+
 
 def api(visitor: Visitor) -> None:
     journeys.use_api(visitor)
