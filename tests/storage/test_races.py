@@ -31,7 +31,7 @@ from tests.storage.envelopes import (
 from tests.storage.races import Call, Crew, at_once, call
 
 CALLERS = 64
-ROUNDS = rounds(6, 200)
+ROUNDS = rounds(12, 200)
 
 BUDGET = Debit(key=name_of("network"), budget=Budget(limit=5, window=600, lock=1800))
 WIDE = Debit(key=name_of("secret"), budget=Budget(limit=20, window=600, lock=1800))

@@ -228,7 +228,7 @@ class Envelopes:
     def wake(self, db: sqlite3.Connection) -> None:
         """At the start."""
         now = int(time.time())
-        awake_at = next((at for (at,) in db.execute("SELECT at FROM awake")), now)
+        awake_at = next((at for (at,) in db.execute("SELECT at FROM awake")), 0)
         if awake_at > now:
             awake_at = 0
         for row in self.envelopes(db):
